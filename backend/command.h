@@ -1,0 +1,53 @@
+// Which commands are there? One table feeds dispatch, COMMAND and docs/commands.md.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+namespace warren {
+
+class Session;
+
+// args[0] is the command's name as sent; for sub-commands args[1] is theirs.
+using Args = std::span<const std::string_view>;
+using CommandHandler = void (*)(Session& session, Args args);
+
+enum CommandFlags : uint32_t {
+  kWrite = 1u << 0,
+  kReadOnly = 1u << 1,
+  kDenyOom = 1u << 2,
+  kAdmin = 1u << 3,
+  kNoAuth = 1u << 4,   // allowed before AUTH
+  kFast = 1u << 5,
+  kLoading = 1u << 6,
+  kStale = 1u << 7,
+  kMovableKeys = 1u << 8,
+  kBlockingFlag = 1u << 9,
+  kAllowBusy = 1u << 10,
+};
+
+struct CommandInfo {
+  std::string_view name;         // lower case; "config|get" for sub-commands
+  int arity = 0;                 // as in Redis: exact, or -n for at least n; counts the name(s)
+  uint32_t flags = 0;
+  int first_key = 0, last_key = 0, key_step = 0;
+  std::string_view group;        // "string", "generic", "server", "connection", "transactions", ...
+  std::string_view syntax;       // "SET key value [NX|XX] ..."
+  std::string_view summary;
+  std::string_view since;        // the Redis version that has it, or "warren 0.1"
+  std::string_view complexity;
+  CommandHandler handler = nullptr;  // null for a container ("config") whose sub-commands have theirs
+};
+
+// Sorted by name, unique (static_assert'ed); sub-commands follow their container.
+std::span<const CommandInfo> CommandTable();
+
+// The row for `args`: of the sub-command where there is one. Null when unknown; *container is set to
+// the container's row if only the sub-command is unknown.
+const CommandInfo* FindCommand(Args args, const CommandInfo** container);
+inline size_t CommandIndex(const CommandInfo& info) {
+  return static_cast<size_t>(&info - CommandTable().data());
+}
+
+}  // namespace warren

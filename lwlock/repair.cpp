@@ -1,0 +1,80 @@
+#include "lwlock/repair.h"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <iterator>
+
+#include "base/ordered_store.h"
+#include "lwlock/futex.h"
+
+namespace warren {
+namespace {
+
+std::array<RepairFunction, kTrancheCount> g_repairs{};
+
+bool Owns(const LWLock& lock, SlotIndex slot) {
+  return (lock.word.load() & LWLock::kOwnerMask) == slot + 1;
+}
+
+// Was the dead one inside `lock` as its owner? While the acquire or release is pending it was not:
+// nothing is half done there.
+bool DiedInside(const LockProc& dead, const LWLock& lock, SlotIndex slot) {
+  return Owns(lock, slot) && dead.pending_lock.load() != &lock;
+}
+
+void ReleaseOne(const LockSpace& space, const LockProc& dead, LWLock& lock, SlotIndex slot) {
+  lock.readers()[slot / 32].fetch_and(~(1u << (slot % 32)));
+  if (Owns(lock, slot)) {
+    if (DiedInside(dead, lock, slot)) GetRepair(lock.tranche)(lock);
+    lock.word.exchange(0);
+  }
+  // Always, even if it held nothing here: it may have died between a release and its wake-up.
+  FutexWake(&lock.word, INT_MAX);
+  for (uint32_t i = 0; i < space.reader_words.load(); ++i) FutexWake(&lock.readers()[i], INT_MAX);
+}
+
+}  // namespace
+
+void RegisterRepair(TrancheId tranche, RepairFunction repair) {
+  g_repairs[static_cast<size_t>(tranche)] = repair;
+}
+
+RepairFunction GetRepair(TrancheId tranche) { return g_repairs[static_cast<size_t>(tranche)]; }
+
+bool ReleaseLocksOfDead(const LockSpace& space, LockProc& dead, SlotIndex slot) {
+  for (const auto& entry : dead.held) {
+    const LWLock* lock = LockOf(entry.load());
+    if (lock != nullptr && DiedInside(dead, *lock, slot) && GetRepair(lock->tranche) == nullptr) return false;
+  }
+  // Last entered first, and each entry is cleared only once its lock is free: a successor that takes
+  // over from a dead repairer does the same again. A lock that was also pending is done last, when
+  // its entry (if it has one) is gone, for `pending` is what says that nothing was half done there.
+  for (size_t i = kMaxHeldLocks; i-- > 0;) {
+    const HeldLock entry = dead.held[i].load();
+    if (entry == 0) continue;
+    ReleaseOne(space, dead, *LockOf(entry), slot);
+    StoreAfter(dead.held[i], HeldLock{0});
+  }
+  if (LWLock* pending = dead.pending_lock.load(); pending != nullptr) {
+    ReleaseOne(space, dead, *pending, slot);
+    StoreAfter(dead.pending_lock, static_cast<LWLock*>(nullptr));
+  }
+  return true;
+}
+
+std::string DescribeLocks(const LockProc& proc) {
+  std::string text;
+  const auto add = [&](const LWLock& lock, const char* how) {
+    fmt::format_to(std::back_inserter(text), "{}{} {} {}", text.empty() ? "" : ", ",
+                   GetTranche(lock.tranche).name, lock.instance, how);
+  };
+  for (const auto& entry : proc.held) {
+    const HeldLock held = entry.load();
+    if (held != 0) add(*LockOf(held), ModeOf(held) == LockMode::kExclusive ? "exclusive" : "shared");
+  }
+  if (const LWLock* pending = proc.pending_lock.load(); pending != nullptr) add(*pending, "pending");
+  return text;
+}
+
+}  // namespace warren

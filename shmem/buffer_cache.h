@@ -1,0 +1,123 @@
+// Where is a page while it is in memory, and who may touch it?
+//
+// Rules
+//  1. A buffer is in use only while its content lock is held; there are no pins. Page bytes are
+//     reached only through SharedPage and ExclusivePage.
+//  2. The primary truth is the descriptor array: one 64-bit word per buffer holds tag (page number +
+//     in-use), valid and dirty. Hash chains and the clock hand are derived from it.
+//  3. Tags change only under the exclusive content lock *and* the exclusive lock(s) of the mapping
+//     partitions concerned. A look-up walks the chains without a lock, locks the buffer, checks the
+//     tag again and starts over if it changed; a miss is believed only under the partition lock.
+//  4. Tag without valid: nobody has read the page yet. Whoever has the buffer exclusively reads it.
+//  5. Dirty is set only under the exclusive lock, before the bytes change. It is cleared by one
+//     store, under the content lock, only after the write has returned in full.
+//  6. Writing out: the log up to the page's LSN first (hook), then the content lock (shared is
+//     enough) is held from checksum to the end of pwrite. Nobody writes a copy taken earlier.
+//  7. Victims are only try-locked. When every buffer is taken, the acquire answers kBusy; a caller
+//     that holds pages lets them go and starts again.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <utility>
+
+#include "base/ids.h"
+#include "base/result.h"
+#include "lwlock/lwlock.h"
+#include "shmem/page_io.h"
+
+namespace warren {
+
+class BufferCache;
+
+// A page held shared: its bytes don't change while this lives. Movable; releases on destruction.
+class [[nodiscard]] SharedPage {
+ public:
+  SharedPage() = default;
+  SharedPage(SharedPage&& other) noexcept { *this = std::move(other); }
+  SharedPage& operator=(SharedPage&& other) noexcept;
+  ~SharedPage() { Release(); }
+  void Release();
+  bool held() const { return buffer_ != kNoBuffer; }
+  PageNo page_no() const { return page_no_; }
+  const std::byte* bytes() const { return bytes_; }
+  template <typename T>
+  const T& As() const {
+    return *reinterpret_cast<const T*>(bytes_);
+  }
+
+ private:
+  friend class BufferCache;
+  BufferIndex buffer_ = kNoBuffer;
+  PageNo page_no_ = kNoPage;
+  const std::byte* bytes_ = nullptr;
+};
+
+// A page held exclusively. Its bytes may be changed only by a mini-transaction's apply
+// (storage/mini_transaction.h), which calls MarkDirty first.
+class [[nodiscard]] ExclusivePage {
+ public:
+  ExclusivePage() = default;
+  ExclusivePage(ExclusivePage&& other) noexcept { *this = std::move(other); }
+  ExclusivePage& operator=(ExclusivePage&& other) noexcept;
+  ~ExclusivePage() { Release(); }
+  void Release();
+  bool held() const { return buffer_ != kNoBuffer; }
+  PageNo page_no() const { return page_no_; }
+  BufferIndex buffer() const { return buffer_; }
+  std::byte* bytes() const { return bytes_; }
+  template <typename T>
+  const T& As() const {
+    return *reinterpret_cast<const T*>(bytes_);
+  }
+  void MarkDirty();  // before the first byte changes
+  SharedPage Downgrade() &&;
+
+ private:
+  friend class BufferCache;
+  BufferIndex buffer_ = kNoBuffer;
+  PageNo page_no_ = kNoPage;
+  std::byte* bytes_ = nullptr;
+};
+
+class BufferCache {
+ public:
+  // Of the calling process; the segment must exist. `io` outlives every use; processes forked later
+  // inherit it.
+  static void Bind(PageIo* io);
+
+  // Called with the page's LSN before it is written out; returns when the log is durable up to it.
+  static void SetLogFlushHook(Status (*flush_log)(Lsn lsn));
+
+  // The page, read from disk if need be. May sleep for the content lock and for the disk; the caller
+  // may hold other pages only in the order of tranche_list.def. Errors: kCorrupt, kIo (read), kBusy
+  // (every buffer locked), kNoSpace/kIo (a dirty victim could not be written).
+  static Result<SharedPage> GetShared(PageNo page_no);
+  static Result<ExclusivePage> GetExclusive(PageNo page_no);
+
+  // For a page whose old content does not matter (just allocated): not read, bytes all zero.
+  static Result<ExclusivePage> GetNew(PageNo page_no);
+
+  // Background writer: looks at up to `look_at` buffers ahead of the clock hand and writes dirty ones
+  // that are due for eviction, at most `write_at_most`. Returns how many were written.
+  static Result<uint32_t> WriteAhead(uint32_t look_at, uint32_t write_at_most);
+
+  // Writes every dirty buffer that was dirty when this began, then PageIo::Sync. For a shutdown.
+  static Status WriteAll();
+
+  // Forgets pages >= first (file truncated); nobody may be using them.
+  static void DropFrom(PageNo first);
+
+  // Asserts the rules above that a quiet moment allows: each in-use descriptor is found by its hash
+  // chain exactly once, no chain holds another, no cycle; returns what is wrong, or nothing.
+  // Takes all partition locks in order.
+  static Status CheckInvariants();
+
+  struct Counts {
+    uint32_t used, dirty, total;
+  };
+  static Counts CountBuffers();
+};
+
+}  // namespace warren

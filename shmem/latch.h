@@ -1,0 +1,47 @@
+// How is a process woken, wherever it sleeps?
+//
+// Setting a latch is one system call, kill(pid, SIGURG), so that setting and waking can't be
+// separated by a death of the setter. The target's handler notes it in a process-private flag and
+// makes its client socket non-blocking, so that a recv or send that was about to block returns
+// EAGAIN instead: a backend can sleep in a plain blocking recv (one system call per command) and no
+// wake-up falls between its last look at the flag and the sleep. SIGURG is ignored by default, so a
+// signal that meets a process already gone, or (through a reused pid) a stranger, does nothing.
+//
+// The same handler serves SIGTERM (end the session in order), SIGHUP (renew settings and logs);
+// SIGQUIT ends the process at once (status 2).
+#pragma once
+
+#include <cstdint>
+
+#include "shmem/proc.h"
+
+namespace warren {
+
+// Wakes the process in `slot` if it is still of that generation. Any process may call it; never waits.
+void SetLatch(const ProcArray& procs, Owner target);
+
+// Why this process was woken; each Take...() clears its flag.
+class Latch {
+ public:
+  // Installs the handlers of this process: after the fork, before anything may sleep.
+  static void InstallHandlers();
+
+  // The socket whose blocking calls a wake-up must interrupt; -1 for none.
+  static void GuardSocket(int fd);
+
+  // Call before a blocking call on the guarded socket: makes it blocking again. Any wake-up that
+  // arrives after this call makes the next recv or send on it return EAGAIN or EINTR. So: Arm(),
+  // then Pending(); if nothing is pending, recv.
+  static void Arm();
+
+  static bool Pending();           // any of the below
+  static bool TakeLatch();         // SIGURG
+  static bool TakeReload();        // SIGHUP
+  static bool TerminateRequested();  // SIGTERM; stays set
+
+  // Sleeps until a wake-up or for `timeout_ms` (-1: for ever). For processes without a socket.
+  // False if the time passed.
+  static bool Wait(int64_t timeout_ms);
+};
+
+}  // namespace warren

@@ -1,0 +1,128 @@
+// Who is there? The process array: one slot per process, the primary truth about all of them.
+//
+// A slot's life, each arrow one store to `life`:
+//
+//   kFree -> kStarting -> kRunning -> kExited -> kFree          exit 0, nothing held
+//               |             |
+//               +-------------+-----> kDead -> kFree            abnormal: freed by the last store of
+//                                                               its repair
+//
+// kStarting is stored by the postmaster before the fork, kRunning and kExited by the process itself,
+// kDead and kFree by the postmaster (later: kFree after a repair by the process monitor).
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "base/ids.h"
+#include "lwlock/lock_proc.h"
+
+namespace warren {
+
+enum class ProcessKind : uint8_t {
+#define WARREN_PROCESS_KIND(id, name, autostart, help) id,
+#include "shmem/process_kind_list.def"
+#undef WARREN_PROCESS_KIND
+};
+
+struct ProcessKindInfo {
+  std::string_view name;
+  bool autostart;
+  std::string_view help;
+};
+std::span<const ProcessKindInfo> ProcessKinds();  // indexed by ProcessKind
+const ProcessKindInfo& GetProcessKind(ProcessKind kind);
+
+enum class ProcLife : uint8_t { kFree, kStarting, kRunning, kExited, kDead };
+
+// A short text in shared memory with one writer. Readers may meet a half-written one and show a
+// mixture; it is always terminated.
+template <size_t N>
+struct SharedText {
+  char bytes[N];  // bytes[N-1] is always 0
+
+  void Set(std::string_view text) {
+    const size_t n = text.size() < N - 1 ? text.size() : N - 1;
+    for (size_t i = 0; i < n; ++i) bytes[i] = text[i];
+    bytes[n] = 0;
+  }
+  std::string_view Get() const {
+    size_t n = 0;
+    while (n < N - 1 && bytes[n] != 0) ++n;
+    return {bytes, n};
+  }
+};
+
+// What CLIENT LIST and `warren status` show of a backend's session. Written by the backend alone.
+struct ClientInfo {
+  std::atomic<uint64_t> client_id;       // 0: no client yet
+  SharedText<108> address;               // "127.0.0.1:50123", "/path/to/socket:0"
+  SharedText<108> local_address;
+  SharedText<64> name;                   // CLIENT SETNAME
+  SharedText<32> library_name;           // CLIENT SETINFO
+  SharedText<32> library_version;
+  SharedText<32> last_command;           // lower case, "config|get" for sub-commands
+  std::atomic<int64_t> connected_us;     // WallClockUs
+  std::atomic<int64_t> last_active_us;   // WallClockUs of the last command's start
+  std::atomic<uint32_t> database;
+  std::atomic<uint32_t> query_bytes;     // unparsed input
+  std::atomic<uint64_t> output_bytes;    // unsent replies
+  std::atomic<uint64_t> output_limit_hits;
+  std::atomic<int32_t> socket_fd;
+  std::atomic<uint8_t> resp_version;     // 2 or 3
+  std::atomic<uint8_t> in_command;       // 1 while a command is executed
+  std::atomic<uint8_t> no_evict;
+  std::atomic<uint8_t> unix_socket;
+};
+
+// One process slot. Aligned so that no two processes write to one cache line.
+struct alignas(kCacheLineBytes) Proc {
+  // -- Written by the postmaster.
+  std::atomic<ProcLife> life;            // see the diagram above
+  std::atomic<ProcessKind> kind;
+  std::atomic<int32_t> pid;              // 0 while free; stored by the parent after the fork and by the
+                                         // child itself at its start (the same value)
+  std::atomic<uint32_t> generation;      // raised each time the slot is given out
+  std::atomic<int32_t> wait_status;      // of waitpid, valid when kDead
+  std::atomic<int64_t> start_us;         // WallClockUs
+
+  // -- Written by the process.
+  LockProc locks;
+  // The oldest log position from which this process may still follow page links (storage): a deleted
+  // page is reusable only when every op_start is 0 or past its deletion. 0: in no operation.
+  alignas(kCacheLineBytes) std::atomic<Lsn> op_start;
+  std::atomic<uint32_t> settings_generation;  // the newest one in force here
+  ClientInfo client;
+
+  // -- Written by others, by one store each.
+  // CLIENT KILL, idle expiry and the like: the generation that shall end. The process looks after
+  // each latch wake-up; a stale generation means nothing.
+  alignas(kCacheLineBytes) std::atomic<uint32_t> end_requested;
+};
+
+// The per-process handle on the array.
+class ProcArray {
+ public:
+  ProcArray() = default;
+  explicit ProcArray(std::span<Proc> slots) : slots_(slots) {}
+  size_t size() const { return slots_.size(); }
+  Proc& operator[](SlotIndex slot) const { return slots_[slot]; }
+  std::span<Proc> slots() const { return slots_; }
+
+  // For everyone but the postmaster: this process's own slot.
+  static void BindSelf(Proc* self, SlotIndex slot);
+  static Proc& Self();
+  static Proc* SelfOrNull();
+  static Owner SelfOwner();
+
+  // The smallest non-zero op_start of all live slots, or `otherwise` if there is none.
+  Lsn OldestOpStart(Lsn otherwise) const;
+
+ private:
+  std::span<Proc> slots_;
+};
+
+}  // namespace warren

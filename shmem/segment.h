@@ -1,0 +1,100 @@
+// What is in shared memory, and where?
+//
+// One MAP_SHARED mapping of a memfd, made by the postmaster before the first fork, allocated in full
+// (a store can never fail later for want of memory), left out of core dumps. Its structures are the
+// rows of one table (segment.cpp: SharedStructures): name, size as a function of the configuration,
+// initialiser. The table lays them out, initialises them and feeds MEMORY SEGMENT.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "base/ids.h"
+#include "base/result.h"
+#include "lwlock/lwlock.h"
+#include "shmem/proc.h"
+
+namespace warren {
+
+struct SegmentConfig {
+  uint32_t max_connections = 1000;    // backends, reserved ones included
+  uint32_t buffer_count = 16384;      // pages of cache
+  uint32_t command_count = 0;         // rows of the command table (Stats)
+  uint32_t database_count = 16;
+  bool huge_pages = false;            // wanted; falls back with a log line when not available
+
+  // Process slots: connections, one per auxiliary kind and some for replacements of dead ones whose
+  // slots are not repaired yet.
+  uint32_t slot_count() const;
+};
+
+struct SharedStructureInfo {
+  std::string_view name;
+  size_t offset;
+  size_t bytes;
+  std::string_view help;
+};
+
+// Counts of one database, kept in the segment while the server runs and in the data file's catalog
+// when it stops.
+struct DatabaseCounts {
+  std::atomic<uint64_t> keys;
+  std::atomic<uint64_t> expires;  // keys with an expiry time
+};
+
+// Positions of the (still virtual) log, each changed by one atomic store or addition.
+struct LogPositions {
+  alignas(kCacheLineBytes) std::atomic<Lsn> insert;
+};
+
+// Server-wide facts with one writer each.
+struct ServerState {
+  std::atomic<uint32_t> phase;              // ServerPhase, by the postmaster
+  std::atomic<int32_t> postmaster_pid;
+  std::atomic<int64_t> start_us;
+  std::atomic<uint64_t> next_client_id;     // fetch_add by each backend
+  std::atomic<uint32_t> connection_count;   // by the postmaster: backends alive now
+  std::atomic<uint64_t> start_count;        // of this data directory
+};
+
+enum class ServerPhase : uint32_t { kStarting, kRunning, kShuttingDown };
+
+class Segment {
+ public:
+  // Makes, maps and initialises the segment: in the postmaster (or a test) before the first fork.
+  // Refuses a size that does not fit into memory, naming the bytes needed and available.
+  static Status Create(const SegmentConfig& config);
+  static void Destroy();  // tests: unmaps
+  static bool Exists();
+
+  static const SegmentConfig& Config();
+  static std::span<const SharedStructureInfo> Structures();
+  static size_t TotalBytes();
+  static bool HugePages();
+
+  // The structures. Valid in every process forked after Create, at the same addresses.
+  static ServerState& Server();
+  static ProcArray Procs();
+  static LockSpace& Locks();
+  static LWLock& SettingsLock();
+  static LWLock& WalInsertLock();
+  static LWLock& DataFileLock();
+  static LogPositions& Log();
+  static DatabaseCounts& Database(uint32_t database);
+  // Opaque areas of modules that define their own contents.
+  static std::byte* SettingsArea();       // conf/shared_settings.h: kSharedSettingsBytes
+  static std::byte* MiniTransactionArea(SlotIndex slot);  // kMiniTransactionAreaBytes each
+  static std::byte* BufferDescriptors();  // shmem/buffer_cache.cpp
+  static std::byte* StatBlocks();         // shmem/stats.cpp
+
+  // Gives the calling process its slot: binds locks, statistics and the process array.
+  static void BindProcess(SlotIndex slot);
+};
+
+// Per slot: the record being built or applied, and before-images (storage/mini_transaction.h).
+inline constexpr size_t kMiniTransactionAreaBytes = 64 * 1024;
+
+}  // namespace warren
