@@ -8,6 +8,11 @@
 
 #include <string_view>
 
+#ifdef DOCTEST_LIBRARY_INCLUDED
+#error \
+    "include <doctest/doctest.h> after the server's headers: its CHECK then holds in the test only"
+#endif
+
 namespace warren {
 
 // Logs `file:line: check failed: condition: message` and aborts.
@@ -16,18 +21,18 @@ namespace warren {
 
 }  // namespace warren
 
-#define CHECK(condition, ...)                                                                  \
-  do {                                                                                         \
-    if (__builtin_expect(!(condition), 0))                                                     \
-      ::warren::CheckFailed(__FILE__, __LINE__, #condition, ::fmt::format("" __VA_ARGS__));    \
+#define CHECK(condition, ...)                                                               \
+  do {                                                                                      \
+    if (__builtin_expect(!(condition), 0))                                                  \
+      ::warren::CheckFailed(__FILE__, __LINE__, #condition, ::fmt::format("" __VA_ARGS__)); \
   } while (false)
 
 #ifdef NDEBUG
-#define DCHECK(condition, ...) \
-  do {                         \
-    if (false) {               \
+#define DCHECK(condition, ...)       \
+  do {                               \
+    if (false) {                     \
       CHECK(condition, __VA_ARGS__); \
-    }                          \
+    }                                \
   } while (false)
 #else
 #define DCHECK(condition, ...) CHECK(condition, __VA_ARGS__)

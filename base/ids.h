@@ -5,10 +5,11 @@
 
 namespace warren {
 
-using SlotIndex = uint32_t;   // a place in the process array, 0-based
-using PageNo = uint32_t;      // a page of the data file; 0 is the file's header page, never a link target
-using BufferIndex = uint32_t; // a place in the buffer cache, 0-based
-using Lsn = uint64_t;         // a byte position in the log; 0 means "never"
+using SlotIndex = uint32_t;  // a place in the process array, 0-based
+using PageNo =
+    uint32_t;  // a page of the data file; 0 is the file's header page, never a link target
+using BufferIndex = uint32_t;  // a place in the buffer cache, 0-based
+using Lsn = uint64_t;          // a byte position in the log; 0 means "never"
 
 inline constexpr uint32_t kPageBytes = 8192;
 inline constexpr uint32_t kCacheLineBytes = 64;

@@ -35,12 +35,15 @@ Status Reopen();
 // for the postmaster). Called after each fork.
 void SetProcess(std::string_view kind, SlotIndex slot);
 
+std::string_view LevelName(Level level);  // "debug", "info", "notice", "warning", "error"
+
 bool Enabled(Level level);
 void Write(Level level, std::string_view message);
 
 template <typename... Args>
 void Debug(fmt::format_string<Args...> format, Args&&... args) {
-  if (Enabled(Level::kDebug)) Write(Level::kDebug, fmt::format(format, std::forward<Args>(args)...));
+  if (Enabled(Level::kDebug))
+    Write(Level::kDebug, fmt::format(format, std::forward<Args>(args)...));
 }
 template <typename... Args>
 void Info(fmt::format_string<Args...> format, Args&&... args) {
@@ -48,15 +51,18 @@ void Info(fmt::format_string<Args...> format, Args&&... args) {
 }
 template <typename... Args>
 void Notice(fmt::format_string<Args...> format, Args&&... args) {
-  if (Enabled(Level::kNotice)) Write(Level::kNotice, fmt::format(format, std::forward<Args>(args)...));
+  if (Enabled(Level::kNotice))
+    Write(Level::kNotice, fmt::format(format, std::forward<Args>(args)...));
 }
 template <typename... Args>
 void Warning(fmt::format_string<Args...> format, Args&&... args) {
-  if (Enabled(Level::kWarning)) Write(Level::kWarning, fmt::format(format, std::forward<Args>(args)...));
+  if (Enabled(Level::kWarning))
+    Write(Level::kWarning, fmt::format(format, std::forward<Args>(args)...));
 }
 template <typename... Args>
 void Error(fmt::format_string<Args...> format, Args&&... args) {
-  if (Enabled(Level::kError)) Write(Level::kError, fmt::format(format, std::forward<Args>(args)...));
+  if (Enabled(Level::kError))
+    Write(Level::kError, fmt::format(format, std::forward<Args>(args)...));
 }
 
 }  // namespace warren::log

@@ -37,7 +37,8 @@ Error MakeError(ErrorCode code, fmt::format_string<Args...> format, Args&&... ar
 template <typename T>
 class [[nodiscard]] Result {
  public:
-  Result(T value) : state_(std::move(value)) {}  // NOLINT: implicit, so that `return value;` reads well
+  Result(T value)
+      : state_(std::move(value)) {}  // NOLINT: implicit, so that `return value;` reads well
   Result(Error error) : state_(std::move(error)) {}  // NOLINT
 
   bool ok() const { return state_.index() == 0; }
@@ -79,10 +80,10 @@ using Status = Result<void>;
 #define WARREN_CONCAT(a, b) WARREN_CONCAT_INNER(a, b)
 
 // Returns the error of a Status or Result from the enclosing function, if it is one.
-#define RETURN_IF_ERROR(expression)                                                   \
-  do {                                                                                \
-    if (auto warren_status_ = (expression); !warren_status_.ok())                     \
-      return std::move(warren_status_).error();                                       \
+#define RETURN_IF_ERROR(expression)                               \
+  do {                                                            \
+    if (auto warren_status_ = (expression); !warren_status_.ok()) \
+      return std::move(warren_status_).error();                   \
   } while (false)
 
 // ASSIGN_OR_RETURN(auto page, Find(no)): the value, or return its error.
