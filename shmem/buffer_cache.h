@@ -3,7 +3,8 @@
 // Rules
 //  1. A buffer is in use only while its content lock is held; there are no pins. Page bytes are
 //     reached only through SharedPage and ExclusivePage.
-//  2. The primary truth is the descriptor array: one 64-bit word per buffer holds tag (page number +
+//  2. The primary truth is the descriptor array: one 64-bit word per buffer holds tag (page number
+//  +
 //     in-use), valid and dirty. Hash chains and the clock hand are derived from it.
 //  3. Tags change only under the exclusive content lock *and* the exclusive lock(s) of the mapping
 //     partitions concerned. A look-up walks the chains without a lock, locks the buffer, checks the
@@ -90,17 +91,17 @@ class BufferCache {
   // Called with the page's LSN before it is written out; returns when the log is durable up to it.
   static void SetLogFlushHook(Status (*flush_log)(Lsn lsn));
 
-  // The page, read from disk if need be. May sleep for the content lock and for the disk; the caller
-  // may hold other pages only in the order of tranche_list.def. Errors: kCorrupt, kIo (read), kBusy
-  // (every buffer locked), kNoSpace/kIo (a dirty victim could not be written).
+  // The page, read from disk if need be. May sleep for the content lock and for the disk; the
+  // caller may hold other pages only in the order of tranche_list.def. Errors: kCorrupt, kIo
+  // (read), kBusy (every buffer locked), kNoSpace/kIo (a dirty victim could not be written).
   static Result<SharedPage> GetShared(PageNo page_no);
   static Result<ExclusivePage> GetExclusive(PageNo page_no);
 
   // For a page whose old content does not matter (just allocated): not read, bytes all zero.
   static Result<ExclusivePage> GetNew(PageNo page_no);
 
-  // Background writer: looks at up to `look_at` buffers ahead of the clock hand and writes dirty ones
-  // that are due for eviction, at most `write_at_most`. Returns how many were written.
+  // Background writer: looks at up to `look_at` buffers ahead of the clock hand and writes dirty
+  // ones that are due for eviction, at most `write_at_most`. Returns how many were written.
   static Result<uint32_t> WriteAhead(uint32_t look_at, uint32_t write_at_most);
 
   // Writes every dirty buffer that was dirty when this began, then PageIo::Sync. For a shutdown.

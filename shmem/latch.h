@@ -7,6 +7,9 @@
 // wake-up falls between its last look at the flag and the sleep. SIGURG is ignored by default, so a
 // signal that meets a process already gone, or (through a reused pid) a stranger, does nothing.
 //
+// Before its handlers are installed a process loses wake-ups, so whoever installs them looks at
+// everything once afterwards (Proc::end_requested, settings, its parent).
+//
 // The same handler serves SIGTERM (end the session in order), SIGHUP (renew settings and logs);
 // SIGQUIT ends the process at once (status 2).
 #pragma once
@@ -23,7 +26,10 @@ void SetLatch(const ProcArray& procs, Owner target);
 // Why this process was woken; each Take...() clears its flag.
 class Latch {
  public:
-  // Installs the handlers of this process: after the fork, before anything may sleep.
+  // Installs the handlers of this process: after the fork, before anything may sleep. Also takes
+  // back what a child inherits from the postmaster: SIGINT is ignored (a terminal sends it to the
+  // whole group, and it is meant for the postmaster alone), SIGCHLD is as by default, and the
+  // signals concerned are unblocked.
   static void InstallHandlers();
 
   // The socket whose blocking calls a wake-up must interrupt; -1 for none.
@@ -34,13 +40,13 @@ class Latch {
   // then Pending(); if nothing is pending, recv.
   static void Arm();
 
-  static bool Pending();           // any of the below
-  static bool TakeLatch();         // SIGURG
-  static bool TakeReload();        // SIGHUP
-  static bool TerminateRequested();  // SIGTERM; stays set
+  static bool Pending();             // any of the below
+  static bool TakeLatch();           // SIGURG
+  static bool TakeReload();          // SIGHUP
+  static bool TerminateRequested();  // SIGTERM; stays set, and so keeps Pending() true
 
-  // Sleeps until a wake-up or for `timeout_ms` (-1: for ever). For processes without a socket.
-  // False if the time passed.
+  // Sleeps until something is Pending() or for `timeout_ms` (-1: for ever). For processes without a
+  // socket. False if the time passed.
   static bool Wait(int64_t timeout_ms);
 };
 

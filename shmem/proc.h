@@ -112,13 +112,24 @@ class ProcArray {
   Proc& operator[](SlotIndex slot) const { return slots_[slot]; }
   std::span<Proc> slots() const { return slots_; }
 
+  // Postmaster only. The first free slot from `begin` on, or kNoSlot.
+  SlotIndex FindFree(SlotIndex begin = 0) const;
+
+  // Postmaster only, before a fork: makes the free slot kStarting under a new generation, with what
+  // a former process said about itself cleared. Counters go on (lock_proc.h).
+  Owner GiveOut(SlotIndex slot, ProcessKind kind) const;
+
+  // By the process of the bound slot: its pid and kRunning; kExited as its last store.
+  static void EnterRunning();
+  static void EnterExited();
+
   // For everyone but the postmaster: this process's own slot.
   static void BindSelf(Proc* self, SlotIndex slot);
   static Proc& Self();
   static Proc* SelfOrNull();
   static Owner SelfOwner();
 
-  // The smallest non-zero op_start of all live slots, or `otherwise` if there is none.
+  // The smallest non-zero op_start of all slots in use, or `otherwise` if there is none.
   Lsn OldestOpStart(Lsn otherwise) const;
 
  private:

@@ -6,10 +6,10 @@
 // initialiser. The table lays them out, initialises them and feeds MEMORY SEGMENT.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <span>
-#include <string>
 #include <string_view>
 
 #include "base/ids.h"
@@ -87,8 +87,8 @@ class Segment {
   // Opaque areas of modules that define their own contents.
   static std::byte* SettingsArea();       // conf/shared_settings.h: kSharedSettingsBytes
   static std::byte* MiniTransactionArea(SlotIndex slot);  // kMiniTransactionAreaBytes each
-  static std::byte* BufferDescriptors();  // shmem/buffer_cache.cpp
   static std::byte* StatBlocks();         // shmem/stats.cpp
+  static std::byte* StatBaseline();
 
   // Gives the calling process its slot: binds locks, statistics and the process array.
   static void BindProcess(SlotIndex slot);

@@ -55,9 +55,12 @@ class Stats {
   // The block of the calling process (tests: thread). Called after each fork.
   static void BindSelf(SlotIndex slot);
   static void BindPostmaster();
+  static void Unbind();
 
   // Of the calling process; does nothing in a process without a block (tests, client programs).
-  static void Add(StatId id, uint64_t n = 1);
+  static void Add(StatId id, uint64_t n = 1) {
+    if (t_counters != nullptr) AddTo(t_counters[static_cast<size_t>(id)], n);
+  }
   static void AddCommand(size_t command_index, uint64_t microseconds, bool failed);
   static void AddRejected(size_t command_index);
   static void AddError(std::string_view error_reply);
@@ -77,6 +80,19 @@ class Stats {
 
   // Caller holds the settings lock exclusively.
   static void Reset();
+
+  // For the segment's table.
+  static size_t BlocksBytes(uint32_t slot_count, uint32_t command_count);
+  static size_t BaselineBytes(uint32_t command_count);
+
+ private:
+  // One writer each, so that a plain addition is enough.
+  static void AddTo(std::atomic<uint64_t>& counter, uint64_t n) {
+    counter.store(counter.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
+  }
+
+  // The calling process's block; the named counters come first. Thread-local only for the tests.
+  static inline constinit thread_local std::atomic<uint64_t>* t_counters = nullptr;
 };
 
 }  // namespace warren
