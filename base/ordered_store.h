@@ -25,4 +25,13 @@ inline void StoreAfter(std::atomic<T>& marker, U value) {
   marker.store(static_cast<T>(value), std::memory_order_release);
 }
 
+// Both at once: for markers that divide two phases of work, each of which is judged by the marker
+// ("pending" between a lock's section and its release).
+template <typename T, typename U>
+inline void StoreBetween(std::atomic<T>& marker, U value) {
+  std::atomic_signal_fence(std::memory_order_seq_cst);
+  marker.store(static_cast<T>(value), std::memory_order_release);
+  std::atomic_signal_fence(std::memory_order_seq_cst);
+}
+
 }  // namespace warren
