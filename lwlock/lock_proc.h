@@ -18,8 +18,8 @@ enum class LockMode : uint8_t { kShared, kExclusive };
 // partitions, the log's insert lock, the data file, and room to spare.
 inline constexpr size_t kMaxHeldLocks = 32;
 
-// A held lock in one word, so that it appears and vanishes by one store: the lock's address with the
-// mode in bit 0; 0 is an empty place.
+// A held lock in one word, so that it appears and vanishes by one store: the lock's address with
+// the mode in bit 0; 0 is an empty place.
 using HeldLock = uintptr_t;
 inline HeldLock MakeHeldLock(const LWLock* lock, LockMode mode) {
   return reinterpret_cast<uintptr_t>(lock) | (mode == LockMode::kExclusive ? 1u : 0u);
@@ -49,8 +49,8 @@ struct LockProc {
   // Shown to people: the event waited for, or 0x8000 | tranche for an LWLock.
   std::atomic<uint16_t> wait_event;
 
-  // LWLock sleeps that timed out although the lock was free: a lost wake-up. Must stay 0 unless a
-  // process was stopped.
+  // LWLock sleeps that timed out although the lock was free and whose wake-up did not come even
+  // then: lost wake-ups. Must stay 0 unless a process was stopped.
   std::atomic<uint64_t> timeouts_on_free_lock;
 
   // Never folded and never cleared when the slot is reused: totals are sums over all slots.
@@ -60,10 +60,24 @@ struct LockProc {
 // One per segment: which reader words need to be looked at.
 struct LockSpace {
   uint32_t slot_count;  // fixed; every lock has one reader bit per slot
-  // Reader words 0 .. reader_words-1 cover every slot that was ever used. Raised by the postmaster
-  // before it forks into a new slot, never lowered: an exclusive owner that read the former value
-  // took the lock before that process was born, so the newcomer will see the owner.
+  // Reader words 0 .. reader_words-1 cover every slot that was ever used. Raised by CoverSlot()
+  // alone, never lowered.
   std::atomic<uint32_t> reader_words;
 };
+
+inline constexpr uint32_t kSlotsPerReaderWord = 64;
+
+// Words that hold the reader bits of `slot_count` slots.
+constexpr uint32_t ReaderWords(uint32_t slot_count) {
+  return (slot_count + kSlotsPerReaderWord - 1) / kSlotsPerReaderWord;
+}
+
+// Makes every lock heed the reader bit of `slot`. By whoever allocates slots (the postmaster),
+// before the first process of the slot is born. An owner that still read the former value had taken
+// its lock before that, so the newcomer will see the owner and retreat.
+inline void CoverSlot(LockSpace& space, SlotIndex slot) {
+  const uint32_t words = ReaderWords(slot + 1);
+  if (space.reader_words.load() < words) space.reader_words.store(words);
+}
 
 }  // namespace warren

@@ -1,14 +1,14 @@
 // How do processes keep out of each other's way in shared memory, so that a holder's death can be
 // repaired?
 //
-// A process-shared reader/writer lock in which every holder is attributable. The protocol is that of
-// lwlock.pml beside this file, which is model-checked; change the model first.
+// A process-shared reader/writer lock in which every holder is attributable. The protocol is that
+// of lwlock.pml beside this file, which is model-checked; change the model first.
 //
 //   word        meaning                                   who may change it
 //   0           no exclusive owner                        anybody, to own slot + 1
 //   s+1         slot s owns it (or waits for readers      s, to 0; sleepers, to add a waiter flag
 //               to drain: see its pending_lock)
-//   s+1 | W|R   the same, exclusive / shared waiters sleep
+//   s+1 | W|R   the same, exclusive / shared waiters sleep (or: slot s slept, and others may)
 //   reader bit  slot s reads (or is about to look at the word and retreat)   s alone
 //
 // Locking: ranks (tranche_list.def) order all acquires; debug builds check. Nobody may wait for a
@@ -20,17 +20,17 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <source_location>
 
 #include "base/ids.h"
+#include "base/source_location.h"
 #include "base/thread_annotations.h"
 #include "lwlock/lock_proc.h"
 #include "lwlock/tranche.h"
 
 namespace warren {
 
-// The head of a lock in the segment; its reader words follow it in memory. Always placed by
-// LWLockBytes(), never on a stack of its own size.
+// The head of a lock in the segment; its reader words follow it in memory. Placed by InitLWLock()
+// in LWLockBytes() bytes, never anywhere else.
 struct alignas(16) CAPABILITY("lwlock") LWLock {
   static constexpr uint32_t kExclusiveWaiters = 1u << 31;
   static constexpr uint32_t kSharedWaiters = 1u << 30;
@@ -41,18 +41,18 @@ struct alignas(16) CAPABILITY("lwlock") LWLock {
   uint16_t reserved;
   uint64_t instance;  // which one of its tranche, for messages (partition, buffer index)
 
-  std::atomic<uint32_t>* readers() { return reinterpret_cast<std::atomic<uint32_t>*>(this + 1); }
-  const std::atomic<uint32_t>* readers() const {
-    return reinterpret_cast<const std::atomic<uint32_t>*>(this + 1);
+  std::atomic<uint64_t>* readers() { return reinterpret_cast<std::atomic<uint64_t>*>(this + 1); }
+  const std::atomic<uint64_t>* readers() const {
+    return reinterpret_cast<const std::atomic<uint64_t>*>(this + 1);
   }
 };
 static_assert(sizeof(LWLock) == 16);
-
-inline constexpr uint32_t ReaderWords(uint32_t slot_count) { return (slot_count + 31) / 32; }
+static_assert(std::atomic<uint64_t>::is_always_lock_free &&
+              std::atomic<uint32_t>::is_always_lock_free);
 
 // Bytes of one lock for `slot_count` process slots, a multiple of the cache line.
 constexpr size_t LWLockBytes(uint32_t slot_count) {
-  const size_t raw = sizeof(LWLock) + ReaderWords(slot_count) * sizeof(uint32_t);
+  const size_t raw = sizeof(LWLock) + ReaderWords(slot_count) * sizeof(uint64_t);
   return (raw + kCacheLineBytes - 1) / kCacheLineBytes * kCacheLineBytes;
 }
 
@@ -63,7 +63,8 @@ LWLock* InitLWLock(void* at, uint32_t slot_count, TrancheId tranche, uint64_t in
 class LWLockArray {
  public:
   LWLockArray() = default;
-  LWLockArray(std::byte* base, uint32_t slot_count) : base_(base), stride_(LWLockBytes(slot_count)) {}
+  LWLockArray(std::byte* base, uint32_t slot_count)
+      : base_(base), stride_(LWLockBytes(slot_count)) {}
   LWLock& operator[](size_t i) const { return *reinterpret_cast<LWLock*>(base_ + i * stride_); }
 
  private:
@@ -72,7 +73,7 @@ class LWLockArray {
 };
 
 // Says who the calling process (in tests: thread) is. Must precede its first acquire; `proc` is all
-// zero for a slot's first process.
+// zero for a slot's first process, and CoverSlot() was called for `slot`.
 void BindLockProc(LockSpace* space, LockProc* proc, SlotIndex slot);
 
 // Of this process, changed when the settings change.
@@ -82,15 +83,14 @@ struct LockTuning {
 };
 LockTuning& GetLockTuning();
 
-using SourceLocation = std::source_location;
-
 // Wait as long as needed. Can sleep.
 void AcquireExclusive(LWLock& lock, SourceLocation where = SourceLocation::current())
     ACQUIRE_EXCLUSIVE(lock);
 void AcquireShared(LWLock& lock, SourceLocation where = SourceLocation::current())
     ACQUIRE_SHARED(lock);
 
-// True and held, or false at once; exempt from the rank check.
+// True and held, or false at once; exempt from the rank check. False also if the calling process
+// holds the lock already, in whichever mode.
 bool TryAcquireExclusive(LWLock& lock, SourceLocation where = SourceLocation::current())
     TRY_ACQUIRE_EXCLUSIVE(true, lock);
 bool TryAcquireShared(LWLock& lock, SourceLocation where = SourceLocation::current())
@@ -99,8 +99,10 @@ bool TryAcquireShared(LWLock& lock, SourceLocation where = SourceLocation::curre
 void ReleaseExclusive(LWLock& lock) RELEASE_LOCK(lock);
 void ReleaseShared(LWLock& lock) RELEASE_LOCK(lock);
 
-// From exclusive to shared without anybody else in between. Never waits.
-void Downgrade(LWLock& lock) NO_THREAD_SAFETY_ANALYSIS;
+// From exclusive to shared without anybody else in between. Never waits. What the lock guards must
+// be whole: a death from here on is not repaired.
+void Downgrade(LWLock& lock,
+               SourceLocation where = SourceLocation::current()) NO_THREAD_SAFETY_ANALYSIS;
 
 // Of the calling process.
 bool HoldsExclusive(const LWLock& lock);
@@ -148,6 +150,11 @@ class ScopedWait {
  private:
   uint16_t before_;
 };
+
+// What LockProc::wait_event holds during a wait for a lock of `tranche`.
+constexpr uint16_t LWLockWaitEvent(TrancheId tranche) {
+  return static_cast<uint16_t>(0x8000u | static_cast<uint16_t>(tranche));
+}
 
 // The name of what is in LockProc::wait_event.
 std::string_view WaitEventText(uint16_t wait_event);

@@ -3,10 +3,12 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <climits>
 #include <iterator>
 
 #include "base/ordered_store.h"
 #include "lwlock/futex.h"
+#include "lwlock/test_point.h"
 
 namespace warren {
 namespace {
@@ -23,15 +25,28 @@ bool DiedInside(const LockProc& dead, const LWLock& lock, SlotIndex slot) {
   return Owns(lock, slot) && dead.pending_lock.load() != &lock;
 }
 
+void WakeEverybody(const LockSpace& space, LWLock& lock) {
+  FutexWake(FutexWord(lock.word), INT_MAX);
+  for (uint32_t i = 0; i < space.reader_words.load(); ++i) {
+    FutexWake(FutexHalf(lock.readers()[i], 1), INT_MAX);
+    FutexWake(FutexHalf(lock.readers()[i], uint64_t{1} << 32), INT_MAX);
+  }
+}
+
 void ReleaseOne(const LockSpace& space, const LockProc& dead, LWLock& lock, SlotIndex slot) {
-  lock.readers()[slot / 32].fetch_and(~(1u << (slot % 32)));
+  const uint64_t bit = uint64_t{1} << (slot % kSlotsPerReaderWord);
+  lock.readers()[slot / kSlotsPerReaderWord].fetch_and(~bit);
+  TestPoint(LockTestPoint::kRepairReaderBitCleared);
   if (Owns(lock, slot)) {
     if (DiedInside(dead, lock, slot)) GetRepair(lock.tranche)(lock);
+    TestPoint(LockTestPoint::kRepairCalled);
     lock.word.exchange(0);
+    TestPoint(LockTestPoint::kRepairWordCleared);
   }
-  // Always, even if it held nothing here: it may have died between a release and its wake-up.
-  FutexWake(&lock.word, INT_MAX);
-  for (uint32_t i = 0; i < space.reader_words.load(); ++i) FutexWake(&lock.readers()[i], INT_MAX);
+  // Always, even if it held nothing here: it may have died between a release and its wake-up, or
+  // having swallowed a wake-up meant to be passed on.
+  WakeEverybody(space, lock);
+  TestPoint(LockTestPoint::kRepairWoken);
 }
 
 }  // namespace
@@ -45,16 +60,19 @@ RepairFunction GetRepair(TrancheId tranche) { return g_repairs[static_cast<size_
 bool ReleaseLocksOfDead(const LockSpace& space, LockProc& dead, SlotIndex slot) {
   for (const auto& entry : dead.held) {
     const LWLock* lock = LockOf(entry.load());
-    if (lock != nullptr && DiedInside(dead, *lock, slot) && GetRepair(lock->tranche) == nullptr) return false;
+    if (lock != nullptr && DiedInside(dead, *lock, slot) && GetRepair(lock->tranche) == nullptr)
+      return false;
   }
-  // Last entered first, and each entry is cleared only once its lock is free: a successor that takes
-  // over from a dead repairer does the same again. A lock that was also pending is done last, when
-  // its entry (if it has one) is gone, for `pending` is what says that nothing was half done there.
+  // Last entered first, and each entry is cleared only once its lock is free: a successor that
+  // takes over from a dead repairer does the same again. A lock that was also pending is done last,
+  // when its entry (if it has one) is gone, for `pending` is what says that nothing was half done
+  // there.
   for (size_t i = kMaxHeldLocks; i-- > 0;) {
     const HeldLock entry = dead.held[i].load();
     if (entry == 0) continue;
     ReleaseOne(space, dead, *LockOf(entry), slot);
     StoreAfter(dead.held[i], HeldLock{0});
+    TestPoint(LockTestPoint::kRepairHeldCleared);
   }
   if (LWLock* pending = dead.pending_lock.load(); pending != nullptr) {
     ReleaseOne(space, dead, *pending, slot);
@@ -71,9 +89,11 @@ std::string DescribeLocks(const LockProc& proc) {
   };
   for (const auto& entry : proc.held) {
     const HeldLock held = entry.load();
-    if (held != 0) add(*LockOf(held), ModeOf(held) == LockMode::kExclusive ? "exclusive" : "shared");
+    if (held != 0)
+      add(*LockOf(held), ModeOf(held) == LockMode::kExclusive ? "exclusive" : "shared");
   }
-  if (const LWLock* pending = proc.pending_lock.load(); pending != nullptr) add(*pending, "pending");
+  if (const LWLock* pending = proc.pending_lock.load(); pending != nullptr)
+    add(*pending, "pending");
   return text;
 }
 

@@ -25,7 +25,8 @@ RepairFunction GetRepair(TrancheId tranche);
 // whose tranche has no repair function. Idempotent.
 bool ReleaseLocksOfDead(const LockSpace& space, LockProc& dead, SlotIndex slot);
 
-// One line per lock that `proc` holds or waits for, for log lines: "buffer_mapping 17 exclusive, ...".
+// One line per lock that `proc` holds or waits for, for log lines: "buffer_mapping 17 exclusive,
+// ...".
 std::string DescribeLocks(const LockProc& proc);
 
 }  // namespace warren

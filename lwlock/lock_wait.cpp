@@ -1,0 +1,200 @@
+#include "lwlock/lock_wait.h"
+
+#include <fmt/format.h>
+
+#include <bit>
+#include <iterator>
+#include <string>
+
+#include "base/clock.h"
+#include "base/function_ref.h"
+#include "base/log.h"
+
+namespace warren {
+namespace {
+
+std::string DescribeHolders(const LWLock& lock) {
+  std::string holders;
+  const uint32_t owner = lock.word.load() & LWLock::kOwnerMask;
+  if (owner != 0) holders = fmt::format("slot {} exclusively", owner - 1);
+  for (uint32_t w = 0; w < ReaderWords(t_lock_self.space->slot_count); ++w) {
+    for (uint64_t bits = lock.readers()[w].load(); bits != 0; bits &= bits - 1) {
+      fmt::format_to(std::back_inserter(holders), "{}slot {} shared", holders.empty() ? "" : ", ",
+                     w * kSlotsPerReaderWord + static_cast<uint32_t>(std::countr_zero(bits)));
+    }
+  }
+  return holders.empty() ? "nobody" : holders;
+}
+
+void Pause() {
+#if defined(__x86_64__) || defined(__i386__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
+// The current value of what is slept on; 0 means that there is nothing left to wait for.
+using Look = FunctionRef<uint32_t()>;
+
+// The wait of one acquire: shows the wait event and counts it, from the first need to wait on.
+class LockWait {
+ public:
+  explicit LockWait(LWLock& lock) : lock_(lock) {}
+  ~LockWait() {
+    if (began_ns_ == 0) return;
+    t_lock_self.proc->wait_event.store(event_before_, std::memory_order_relaxed);
+    TrancheCounters& counters = CountersOf(lock_);
+    AddToCounter(counters.waited, 1);
+    AddToCounter(counters.wait_ns, static_cast<uint64_t>(MonotonicNs() - began_ns_));
+  }
+  LockWait(const LockWait&) = delete;
+  LockWait& operator=(const LockWait&) = delete;
+
+  // Before one more look during the spinning phase; false when it is time to sleep.
+  bool SpinOnce() {
+    Begin();
+    if (spins_ >= GetLockTuning().spin_rounds) return false;
+    ++spins_;
+    Pause();
+    return true;
+  }
+
+  // Sleeps while `address` holds `value`.
+  void Sleep(FutexAddress address, uint32_t value, uint32_t bits, Look look) {
+    Begin();
+    spins_ = 0;  // whoever was woken has good reason to look a few times
+    if (FutexWait(address, value, MonotonicNs() + GetLockTuning().warn_timeout_ns, bits)) return;
+    // Timed out: never unbounded, so that a wake-up that died with its sender is only a delay.
+    const bool lost = IsWakeUpLost(address, bits, look);
+    if (lost) AddToCounter(t_lock_self.proc->timeouts_on_free_lock, 1);
+    if (!lost && look() == 0) return;
+    // Ever more rarely: many may wait for one that hangs.
+    const int64_t waited_ns = MonotonicNs() - began_ns_;
+    if (waited_ns < next_log_ns_) return;
+    next_log_ns_ = 2 * waited_ns;
+    log::Warning("waiting for lwlock {} {} for {} ms, held by {}", GetTranche(lock_.tranche).name,
+                 lock_.instance, waited_ns / 1'000'000, DescribeHolders(lock_));
+  }
+
+ private:
+  void Begin() {
+    if (began_ns_ != 0) return;
+    began_ns_ = MonotonicNs();
+    std::atomic<uint16_t>& event = t_lock_self.proc->wait_event;
+    event_before_ = event.load(std::memory_order_relaxed);
+    event.store(LWLockWaitEvent(lock_.tranche), std::memory_order_relaxed);
+  }
+
+  // After a time-out: a free lock alone proves nothing, since the wake-up may be on its way, or may
+  // have gone to another sleeper that was not given a processor yet. It is lost if nobody takes the
+  // lock and nobody wakes us for a good while longer.
+  static bool IsWakeUpLost(FutexAddress address, uint32_t bits, Look look) {
+    constexpr int kLooks = 8;
+    const int64_t pause_ns = GetLockTuning().warn_timeout_ns / (2 * kLooks);
+    for (int i = 0; i < kLooks; ++i) {
+      if (look() != 0) return false;
+      if (FutexWait(address, 0, MonotonicNs() + pause_ns, bits)) return false;
+    }
+    return look() == 0;
+  }
+
+  LWLock& lock_;
+  int64_t began_ns_ = 0;
+  int64_t next_log_ns_ = 0;
+  uint32_t spins_ = 0;
+  uint16_t event_before_ = 0;
+};
+
+void SleepOnWord(LWLock& lock, LockWait& wait, uint32_t seen, uint32_t bits) {
+  wait.Sleep(FutexWord(lock.word), seen, bits, [&] { return lock.word.load(); });
+  TestPoint(LockTestPoint::kSleptOnWord);
+}
+
+// Sleeps until the half of a reader word in which readers were seen has changed.
+void SleepOnReaders(const std::atomic<uint64_t>& word, LockWait& wait, uint64_t seen) {
+  TestPoint(LockTestPoint::kBeforeDrainSleep);
+  const uint64_t bit = uint64_t{1} << std::countr_zero(seen);
+  const auto half = [bit](uint64_t bits) {
+    return static_cast<uint32_t>((bits & FutexHalfMask(bit)) >> (bit >> 32 != 0 ? 32 : 0));
+  };
+  wait.Sleep(FutexHalf(word, bit), half(seen), kFutexAny, [&] { return half(word.load()); });
+  TestPoint(LockTestPoint::kSleptDraining);
+}
+
+// The owner's wait until every reader that was inside has left.
+void DrainReaders(LWLock& lock, LockWait& wait) {
+  const uint32_t words = t_lock_self.space->reader_words.load(std::memory_order_seq_cst);
+  for (uint32_t i = 0; i < words; ++i) {
+    const std::atomic<uint64_t>& word = lock.readers()[i];
+    for (uint64_t seen = word.load(std::memory_order_seq_cst); seen != 0;
+         seen = word.load(std::memory_order_seq_cst)) {
+      if (!wait.SpinOnce()) SleepOnReaders(word, wait, seen);
+    }
+  }
+}
+
+// Sets a waiter flag on a taken word. False if the word changed meanwhile (`seen` is renewed).
+bool AddWaiterFlag(LWLock& lock, uint32_t& seen, uint32_t flag) {
+  if ((seen & flag) != 0) return true;
+  if (!lock.word.compare_exchange_strong(seen, seen | flag, std::memory_order_seq_cst))
+    return false;
+  seen |= flag;
+  TestPoint(LockTestPoint::kWaiterFlagSet);
+  return true;
+}
+
+}  // namespace
+
+void AcquireExclusiveSlow(LWLock& lock) {
+  LockWait wait(lock);
+  uint32_t waiters = 0;
+  uint32_t seen = lock.word.load(std::memory_order_seq_cst);
+  for (;;) {
+    if (seen == 0) {
+      // Having slept, we may not be the only one: the flag makes our release wake the next.
+      if (lock.word.compare_exchange_strong(seen, t_lock_self.owner | waiters,
+                                            std::memory_order_seq_cst)) {
+        break;
+      }
+      continue;
+    }
+    if (wait.SpinOnce()) {
+      seen = lock.word.load(std::memory_order_seq_cst);
+      continue;
+    }
+    if (!AddWaiterFlag(lock, seen, LWLock::kExclusiveWaiters)) continue;
+    SleepOnWord(lock, wait, seen, kWakeExclusive);
+    waiters = LWLock::kExclusiveWaiters;
+    seen = lock.word.load(std::memory_order_seq_cst);
+  }
+  TestPoint(LockTestPoint::kWordTaken);
+  DrainReaders(lock, wait);
+}
+
+void DrainReadersSlow(LWLock& lock) {
+  LockWait wait(lock);
+  DrainReaders(lock, wait);
+}
+
+void AcquireSharedSlow(LWLock& lock) {
+  LockWait wait(lock);
+  for (;;) {
+    // Retreat, so that the owner can drain, then wait until the word changes.
+    ClearReaderBit(lock);
+    uint32_t seen = lock.word.load(std::memory_order_seq_cst);
+    while (seen != 0) {
+      if (wait.SpinOnce()) {
+        seen = lock.word.load(std::memory_order_seq_cst);
+        continue;
+      }
+      if (!AddWaiterFlag(lock, seen, LWLock::kSharedWaiters)) continue;
+      SleepOnWord(lock, wait, seen, kWakeShared);
+      seen = lock.word.load(std::memory_order_seq_cst);
+    }
+    SetReaderBit(lock);
+    if (lock.word.load(std::memory_order_seq_cst) == 0) return;
+  }
+}
+
+}  // namespace warren

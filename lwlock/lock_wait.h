@@ -1,0 +1,68 @@
+// What does a process do while a lock is not to be had?
+//
+// Internal to lwlock/: spinning, sleeping, and the words it sleeps on.
+#pragma once
+
+#include <atomic>
+#include <climits>
+#include <cstdint>
+
+#include "lwlock/futex.h"
+#include "lwlock/lock_self.h"
+
+namespace warren {
+
+// Futex bits: who on a lock's word is woken.
+inline constexpr uint32_t kWakeExclusive = 1;
+inline constexpr uint32_t kWakeShared = 2;
+
+// Set one's own reader bit. seq_cst: partner of the owner's compare-and-swap and scan
+// (AcquireExclusive). Either the owner's scan sees this bit, or our next look at the word sees the
+// owner.
+inline void SetReaderBit(LWLock& lock) {
+  lock.readers()[t_lock_self.reader_word].fetch_or(t_lock_self.reader_bit,
+                                                   std::memory_order_seq_cst);
+  TestPoint(LockTestPoint::kReaderBitSet);
+}
+
+// Clears one's own reader bit, and wakes an owner that may wait for just that.
+inline void ClearReaderBit(LWLock& lock) {
+  std::atomic<uint64_t>& word = lock.readers()[t_lock_self.reader_word];
+  const uint64_t bit = t_lock_self.reader_bit;
+  const uint64_t before = word.fetch_and(~bit, std::memory_order_seq_cst);
+  TestPoint(LockTestPoint::kReaderBitCleared);
+  // An owner that comes after this look scans after our bit is gone.
+  if (lock.word.load(std::memory_order_seq_cst) == 0) return;
+  if ((before & FutexHalfMask(bit)) == bit) FutexWake(FutexHalf(word, bit), INT_MAX);
+}
+
+// Gives up ownership of the word and wakes whoever sleeps on it: one exclusive waiter (it will take
+// the lock with the waiter flag set and so wake the next) and all shared ones.
+inline void ClearOwner(LWLock& lock) {
+  const uint32_t before = lock.word.exchange(0, std::memory_order_seq_cst);
+  DCHECK((before & LWLock::kOwnerMask) == t_lock_self.owner);
+  TestPoint(LockTestPoint::kWordCleared);
+  if (before == t_lock_self.owner) return;
+  if ((before & LWLock::kExclusiveWaiters) != 0) FutexWake(FutexWord(lock.word), 1, kWakeExclusive);
+  TestPoint(LockTestPoint::kExclusiveWoken);
+  if ((before & LWLock::kSharedWaiters) != 0) FutexWake(FutexWord(lock.word), INT_MAX, kWakeShared);
+  TestPoint(LockTestPoint::kAllWoken);
+}
+
+// Any reader's bit set? Looks at one word after another: a reader whose bit appears behind the look
+// sees the owner (us) and retreats.
+inline bool HasReaders(const LWLock& lock) {
+  const uint32_t words = t_lock_self.space->reader_words.load(std::memory_order_seq_cst);
+  uint64_t all = 0;
+  for (uint32_t i = 0; i < words; ++i) all |= lock.readers()[i].load(std::memory_order_seq_cst);
+  return all != 0;
+}
+
+// The lock is owned by somebody else: wait for it, own it, wait until the readers have left.
+void AcquireExclusiveSlow(LWLock& lock);
+// Owning the word, wait until the readers have left.
+void DrainReadersSlow(LWLock& lock);
+// Own reader bit set, but somebody owns the lock: retreat, wait, come back.
+void AcquireSharedSlow(LWLock& lock);
+
+}  // namespace warren
