@@ -1,0 +1,110 @@
+"""How do the measured figures become a page that people can read?
+
+`samples` maps (figure name, server name) to one value per round.
+"""
+
+import os
+import pathlib
+import platform
+import re
+import statistics
+import subprocess
+import time
+
+import figures
+
+
+def median(values):
+    return statistics.median(values)
+
+
+def ratio(samples, figure, ours, theirs):
+    """The median of the rounds' ratios: what disturbs a whole round cancels out."""
+    pairs = zip(samples[figure, ours], samples[figure, theirs])
+    return median([a / b for a, b in pairs if b])
+
+
+def number(value):
+    return f"{value:,.0f}"
+
+
+def cell(values):
+    if not values:
+        return ""
+    middle = median(values)
+    if len(values) == 1 or middle == 0:
+        return number(middle)
+    spread = (max(values) - min(values)) / 2 / middle
+    return f"{number(middle)} ±{spread:.0%}"
+
+
+def table(header, rows, text_columns=1):
+    aligned = ["---"] * text_columns + ["---:"] * (len(header) - text_columns)
+    return "\n".join("| " + " | ".join(row) + " |" for row in [header, aligned, *rows])
+
+
+def section(samples, name, rows):
+    servers = [server for server in figures.EVERY if any(server in row.servers for row in rows)]
+    compared = [server for server in servers if server != "Warren"]
+    lines = []
+    for row in rows:
+        values = [cell(samples.get((row.name, server))) for server in servers]
+        ratios = [f"{ratio(samples, row.name, 'Warren', server):.2f}"
+                  if samples.get((row.name, server)) else "" for server in compared]
+        lines.append([row.name, *values, *ratios])
+    header = [name, *servers, *(f"Warren / {server}" for server in compared)]
+    return f"## {name}\n\n{table(header, lines)}\n"
+
+
+def judge(samples, goal):
+    """[goal, figure, reached, verdict]"""
+    if goal.theirs is None:
+        reached = median(samples[goal.figure, goal.ours])
+        shown = number(reached)
+    else:
+        reached = ratio(samples, goal.figure, goal.ours, goal.theirs)
+        shown = f"{reached:.2f} x"
+    met = (goal.at_least is None or reached >= goal.at_least) and (
+        goal.at_most is None or reached <= goal.at_most)
+    return [goal.text, goal.figure, shown, "met" if met else "**missed**"]
+
+
+def goal_rows(samples):
+    for goal in figures.GOALS:
+        needed = [(goal.figure, goal.ours)] + ([(goal.figure, goal.theirs)] if goal.theirs else [])
+        if all(samples.get(key) for key in needed):
+            yield judge(samples, goal)
+
+
+def machine():
+    cpu = re.search(r"^model name\s*: (.*)$", pathlib.Path("/proc/cpuinfo").read_text(), re.M)
+    memory_kib = int(re.search(r"MemTotal: +(\d+)", pathlib.Path("/proc/meminfo").read_text())[1])
+    return (f"{os.cpu_count()} cores ({cpu[1] if cpu else platform.machine()}), "
+            f"{memory_kib / 2**20:.0f} GiB, Linux {platform.release()}")
+
+
+def revision(root):
+    described = subprocess.run(["git", "-C", root, "describe", "--always", "--dirty"],
+                               capture_output=True, text=True)
+    return described.stdout.strip() or "unknown"
+
+
+def write(samples, servers, rounds, load_before, root):
+    """The whole page."""
+    sections = {}
+    for figure in figures.FIGURES:
+        if samples.get((figure.name, "Warren")):
+            sections.setdefault(figure.section, []).append(figure)
+    parts = [
+        "# Warren beside its peers\n",
+        f"Made by `./dev bench compare` on {time.strftime('%Y-%m-%d %H:%M')}, revision "
+        f"{revision(root)}: medians of {rounds} alternating "
+        f"round{'s' if rounds != 1 else ''}, ± half the spread; ratios are medians of the rounds' "
+        "ratios. bench/README.md says how each figure is made.\n",
+        f"Machine: {machine()}; load average before the start {load_before:.2f}.\n",
+        "\n".join(f"- {server.name}: {server.version()}" for server in servers) + "\n",
+        "## Goals\n",
+        table(["goal", "figure", "reached", "verdict"], goal_rows(samples), 2) + "\n",
+        *(section(samples, name, rows) for name, rows in sections.items()),
+    ]
+    return "\n".join(parts)

@@ -1,0 +1,313 @@
+"""Which servers are compared, how is each started fairly, and how is each put under load?
+
+Every server listens on a free port of 127.0.0.1, keeps its files under a directory of its own, and
+ends with this process, however this process ends (setpriv --pdeathsig). All have the same methods,
+so that a figure (figures.py) need not know which server it measures.
+"""
+
+import glob
+import os
+import pathlib
+import pwd
+import re
+import shutil
+import signal
+import socket
+import statistics
+import struct
+import subprocess
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BUILD = ROOT / "build/release"
+KEY_COUNT = 100_000
+VALUE = b"v" * 64
+START_SECONDS = 30
+RUN_SECONDS = 180
+
+
+class Effort:
+    """How long to measure: a full run, or a quick look."""
+
+    def __init__(self, quick):
+        self.seconds = 2 if quick else 4
+        self.requests = 100_000 if quick else 250_000
+
+    def request_count(self, clients, pipeline):
+        # About the same time for all: a lone client waits for the round trip, a pipelined batch
+        # shares it.
+        return self.requests * (4 if pipeline > 1 else 1) // (4 if clients == 1 else 1)
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def run(command, **options):
+    """The command's standard output; its errors become ours."""
+    done = subprocess.run(command, capture_output=True, text=True, timeout=RUN_SECONDS, **options)
+    if done.returncode != 0:
+        raise RuntimeError(f"{' '.join(map(str, command))}: {done.stdout}{done.stderr}")
+    return done.stdout
+
+
+class Server:
+    """One process tree under test."""
+
+    name = ""
+    stop_signal = signal.SIGTERM
+
+    def __init__(self, directory, effort):
+        self.directory = directory
+        self.effort = effort
+        self.port = free_port()
+        self.process = None
+        self.identity = {}  # of the process, if not ours
+
+    def start(self):
+        self.directory.mkdir(parents=True)
+        self.prepare()
+        with open(self.directory / "log", "wb") as log:
+            self.process = subprocess.Popen(
+                ["setpriv", "--pdeathsig", "TERM", *map(str, self.command())],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, **self.identity)
+        self.wait_until_ready()
+        self.load_keys()
+
+    def stop(self):
+        if self.process is None:
+            return
+        self.process.send_signal(self.stop_signal)
+        try:
+            self.process.wait(START_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.process = None
+
+    def wait_until_ready(self):
+        deadline = time.monotonic() + START_SECONDS
+        while True:
+            try:
+                self.open_connection().close()
+                return
+            except (OSError, EOFError):
+                if self.process.poll() is not None or time.monotonic() > deadline:
+                    log = (self.directory / "log").read_text(errors="replace")
+                    raise RuntimeError(f"{self.name} did not start:\n{log}") from None
+                time.sleep(0.05)
+
+    def prepare(self):
+        pass
+
+    def load_keys(self):
+        pass
+
+    def children(self):
+        listed = subprocess.run(["pgrep", "--parent", str(self.process.pid)],
+                                capture_output=True, text=True)
+        return set(map(int, listed.stdout.split()))
+
+    def idle_connection_kib(self, clients):
+        """Private memory (USS) of the process that serves a connection which ran one command: the
+        median of `clients` connections held at once."""
+        before = self.children()
+        connections = [self.open_connection() for _ in range(clients)]
+        backends = self.children() - before
+        if len(backends) < clients:
+            raise RuntimeError(f"{self.name}: {len(backends)} processes serve {clients} clients")
+        median = statistics.median(map(private_kib, backends))
+        for connection in connections:
+            connection.close()
+        self.wait_for_children(before)
+        return median
+
+    def wait_for_children(self, expected):
+        deadline = time.monotonic() + START_SECONDS
+        while self.children() - expected and time.monotonic() < deadline:
+            time.sleep(0.05)
+
+
+def private_kib(pid):
+    rollup = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text()
+    return sum(int(kib) for kib in re.findall(r"^Private_(?:Clean|Dirty): +(\d+) kB", rollup, re.M))
+
+
+class RespServer(Server):
+    """A server that speaks the Redis protocol, loaded by redis-benchmark."""
+
+    def open_connection(self):
+        connection = socket.create_connection(("127.0.0.1", self.port), timeout=START_SECONDS)
+        connection.sendall(b"*2\r\n$3\r\nGET\r\n$16\r\nkey:000000000001\r\n")
+        answer = connection.recv(4096)
+        if not answer:
+            raise EOFError
+        if answer.startswith(b"-"):  # still loading, say
+            raise OSError(answer.decode())
+        return connection
+
+    def load_keys(self):
+        with socket.create_connection(("127.0.0.1", self.port), timeout=RUN_SECONDS) as connection:
+            answers = connection.makefile("rb")
+            for start in range(0, KEY_COUNT, 100):
+                keys = (b"key:%012d" % number for number in range(start, start + 100))
+                connection.sendall(b"".join(
+                    b"*3\r\n$3\r\nSET\r\n$16\r\n%s\r\n$%d\r\n%s\r\n" % (key, len(VALUE), VALUE)
+                    for key in keys))
+                for _ in range(100):
+                    answer = answers.readline()
+                    if answer != b"+OK\r\n":
+                        raise RuntimeError(f"{self.name}: SET answered {answer}")
+
+    def rate(self, operation, clients, pipeline):
+        """Requests per second of GET or SET."""
+        count = self.effort.request_count(clients, pipeline)
+        output = run(["redis-benchmark", "-h", "127.0.0.1", "-p", str(self.port), "--csv",
+                      "-t", operation, "-d", str(len(VALUE)), "-r", str(KEY_COUNT),
+                      "-c", str(clients), "-P", str(pipeline), "-n", str(count)])
+        return float(re.search(rf'^"{operation.upper()}","([\d.]+)"', output, re.M)[1])
+
+    def connection_rate(self, clients):
+        """Connections per second, one command included."""
+        return float(run([BUILD / "bench/connect_rate", str(self.port), str(clients),
+                          str(self.effort.seconds)]))
+
+
+class Warren(RespServer):
+    name = "Warren"
+    stop_signal = signal.SIGINT
+
+    def command(self):
+        return [BUILD / "warren", "serve", "--data_directory", self.directory / "data",
+                "--bind", "127.0.0.1", "--port", self.port, "--max_connections", 1100,
+                "--shared_buffers", "256mb"]
+
+    def version(self):
+        return run([BUILD / "warren", "--version"]).strip()
+
+
+class Redis(RespServer):
+    """Without persistence: no snapshots, no append-only file."""
+
+    name = "Redis"
+
+    def command(self):
+        return ["redis-server", "--bind", "127.0.0.1", "--port", self.port, "--dir",
+                self.directory, "--save", "", "--appendonly", "no", "--maxclients", 2000]
+
+    def version(self):
+        return run(["redis-server", "--version"]).strip()
+
+
+class Ceiling(RespServer):
+    """Answers constants (ceiling_server.cpp), one process per connection."""
+
+    name = "ceiling"
+    mode = "fork"
+
+    def command(self):
+        return [BUILD / "bench/ceiling_server", self.mode, self.port]
+
+    def version(self):
+        return f"bench/ceiling_server {self.mode}: constant answers"
+
+
+class EventLoop(Ceiling):
+    """The same in one process."""
+
+    name = "event loop"
+    mode = "epoll"
+
+
+class Postgres(Server):
+    """Everything cached, commits asynchronous, prepared statements, integer primary key."""
+
+    name = "PostgreSQL"
+    stop_signal = signal.SIGINT
+    scripts = {
+        "get": rf"\set id random(1, {KEY_COUNT})" + "\nSELECT value FROM kv WHERE id = :id;\n",
+        "set": rf"\set id random(1, {KEY_COUNT})" + "\n"
+               f"UPDATE kv SET value = '{VALUE.decode()}' WHERE id = :id;\n",
+        "one": "SELECT 1;\n",
+    }
+
+    def __init__(self, directory, effort):
+        super().__init__(directory, effort)
+        self.programs = pathlib.Path(sorted(glob.glob("/usr/lib/postgresql/*/bin"))[-1])
+        if os.geteuid() == 0:  # it refuses to run as root
+            account = pwd.getpwnam("postgres")
+            self.identity = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
+
+    def prepare(self):
+        if self.identity:
+            shutil.chown(self.directory, self.identity["user"])
+        run([self.programs / "initdb", "--pgdata", self.directory / "data", "--username", "bench",
+             "--auth", "trust", "--encoding", "UTF8", "--no-locale"],
+            cwd=self.directory, **self.identity)
+        for name, script in self.scripts.items():
+            (self.directory / f"{name}.sql").write_text(script)
+
+    def command(self):
+        settings = {
+            "listen_addresses": "127.0.0.1", "port": self.port,
+            "unix_socket_directories": self.directory, "max_connections": 1100,
+            "shared_buffers": "256MB", "synchronous_commit": "off",
+        }
+        options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
+        return [self.programs / "postgres", "-D", self.directory / "data", *options]
+
+    def version(self):
+        return run([self.programs / "postgres", "--version"]).strip()
+
+    def load_keys(self):
+        run(["psql", *self.target(), "-q", "-c",
+             "CREATE TABLE kv (id int PRIMARY KEY, value text NOT NULL)", "-c",
+             f"INSERT INTO kv SELECT n, '{VALUE.decode()}' FROM generate_series(1, {KEY_COUNT}) n",
+             "-c", "VACUUM ANALYZE kv"])
+
+    def target(self):
+        return ["-h", "127.0.0.1", "-p", str(self.port), "-U", "bench", "-d", "postgres"]
+
+    def open_connection(self):
+        """Start-up packet, then one query, by hand: two round trips of a simple protocol."""
+        connection = socket.create_connection(("127.0.0.1", self.port), timeout=START_SECONDS)
+        parameters = b"user\0bench\0database\0postgres\0\0"
+        connection.sendall(struct.pack("!ii", len(parameters) + 8, 196608) + parameters)
+        answers = connection.makefile("rb")
+        wait_for_query_end(answers)
+        query = b"SELECT 1\0"
+        connection.sendall(b"Q" + struct.pack("!i", len(query) + 4) + query)
+        wait_for_query_end(answers)
+        return connection
+
+    def rate(self, operation, clients, pipeline):
+        assert pipeline == 1
+        return self.pgbench(operation, clients, threads=1)
+
+    def connection_rate(self, clients):
+        return self.pgbench("one", clients, threads=clients, extra=["-C"])
+
+    def pgbench(self, script, clients, threads, extra=()):
+        target = self.target()
+        output = run(["pgbench", *target[:-2], "-n", "-M", "prepared", *extra, "-c", str(clients),
+                      "-j", str(threads), "-T", str(self.effort.seconds),
+                      "-f", self.directory / f"{script}.sql", target[-1]])
+        return float(re.search(r"^tps = ([\d.]+)", output, re.M)[1])
+
+
+def wait_for_query_end(answers):
+    while True:
+        head = answers.read(5)
+        if len(head) < 5:
+            raise EOFError
+        kind, length = struct.unpack("!ci", head)
+        body = answers.read(length - 4)
+        if kind == b"E":
+            raise OSError(body.decode(errors="replace"))
+        if kind == b"Z":
+            return
+
+
+ALL = (Warren, Redis, Postgres, Ceiling, EventLoop)
