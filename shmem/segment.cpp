@@ -255,15 +255,6 @@ BufferPool MakeBufferPool(const Config& config) {
   };
 }
 
-// Raises reader_words to cover `slot`. The store precedes the process's first acquire; an exclusive
-// owner that read the former number took its lock before that, so the newcomer will see the owner.
-void CoverReader(LockSpace& space, SlotIndex slot) {
-  const uint32_t needed = slot / 32 + 1;
-  uint32_t now = space.reader_words.load();
-  while (now < needed && !space.reader_words.compare_exchange_weak(now, needed)) {
-  }
-}
-
 }  // namespace
 
 uint32_t SegmentConfig::slot_count() const {
@@ -328,7 +319,7 @@ std::byte* Segment::StatBaseline() { return At(kStatBaseline); }
 void Segment::BindProcess(SlotIndex slot) {
   CHECK(slot < g_segment.config.slot_count());
   Proc& proc = Procs()[slot];
-  CoverReader(Locks(), slot);
+  CoverSlot(Locks(), slot);
   BindLockProc(&Locks(), &proc.locks, slot);
   Stats::BindSelf(slot);
   ProcArray::BindSelf(&proc, slot);
