@@ -7,25 +7,46 @@
 
 #include "backend/command.h"
 #include "backend/reply.h"
+#include "shmem/proc.h"
 
 namespace warren {
 
-enum class CloseReason : uint8_t { kNone, kClient, kQuit, kKilled, kIdle, kProtocol, kOutputLimit, kShutdown };
+enum class CloseReason : uint8_t {
+  kNone,
+  kClient,
+  kQuit,
+  kKilled,
+  kIdle,
+  kProtocol,
+  kOutputLimit,
+  kShutdown
+};
+
+// CLIENT REPLY: which commands' replies the client wants to see.
+enum class ReplyMode : uint8_t { kOn, kOff, kSkipNext };
 
 // One per backend process. Commands reach everything through it; later: the open transaction.
 class Session {
  public:
+  // `socket_fd` may be -1 where there is no client (tests).
   explicit Session(int socket_fd);
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
 
   Reply& reply() { return reply_; }
   uint32_t database() const { return database_; }
-  void set_database(uint32_t database);            // and in ClientInfo, process title
-  int64_t now_ms() const { return now_ms_; }       // the command's start; constant within a command
+  void set_database(uint32_t database);       // and in ClientInfo, process title
+  int64_t now_ms() const { return now_ms_; }  // the command's start; constant within a command
   uint64_t client_id() const { return client_id_; }
+  int socket_fd() const { return socket_fd_; }
   bool authenticated() const { return authenticated_; }
   void set_authenticated(bool yes) { authenticated_ = yes; }
   void set_resp_version(int version);
   int resp_version() const { return reply_.resp3() ? 3 : 2; }
+  void set_reply_mode(ReplyMode mode) { reply_mode_ = mode; }
+
+  // What others see of this session: in its process slot, or a private one where there is none.
+  ClientInfo& client() { return *client_; }
 
   // The connection is closed after the replies so far are sent.
   void Close(CloseReason reason) { close_ = reason; }
@@ -34,6 +55,9 @@ class Session {
   // RESET: as if newly connected (database 0, RESP2, no name, not authenticated).
   void Reset();
 
+  // Starts the clock: what Execute measures begins here or at the end of the command before.
+  void BeginBatch();
+
   // Finds, checks (arity, authentication) and runs one command, appending exactly one reply.
   void Execute(Args args);
 
@@ -41,14 +65,27 @@ class Session {
   std::string& output() { return output_; }
 
  private:
+  void Run(const CommandInfo& info, Args args);
+  void RejectUnknown(Args args, const CommandInfo* container);
+  void ShowCommand(const CommandInfo& info);
+  int64_t LapNs();
+
   std::string output_;
   Reply reply_{&output_};
   uint32_t database_ = 0;
   int64_t now_ms_ = 0;
   uint64_t client_id_ = 0;
   bool authenticated_ = false;
+  ReplyMode reply_mode_ = ReplyMode::kOn;
   CloseReason close_ = CloseReason::kNone;
   int socket_fd_;
+  ClientInfo* client_;
+  const CommandInfo* shown_command_ = nullptr;
+
+  int64_t lap_started_ns_ = 0;  // MonotonicNs of the last command's end
+  int64_t unreported_ns_ = 0;   // below a microsecond, carried to the next command
+  int64_t wall_offset_us_ = 0;  // wall clock less monotonic clock
+  int64_t wall_offset_until_ns_ = 0;
 };
 
 // The whole life of a backend: greets nobody, serves commands until the client or the server ends

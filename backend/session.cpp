@@ -1,0 +1,142 @@
+#include "backend/session.h"
+
+#include <fmt/format.h>
+
+#include <new>
+
+#include "base/ascii.h"
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/process_title.h"
+#include "lwlock/lwlock.h"
+#include "shmem/segment.h"
+#include "shmem/stats.h"
+
+namespace warren {
+namespace {
+
+// The wall clock is read again this often; in between it is the monotonic clock plus an offset, so
+// that one clock reading per command serves both the statistics and expiry.
+constexpr int64_t kWallClockIntervalNs = 50'000'000;
+
+ClientInfo* OwnClientInfo() {
+  static ClientInfo detached{};
+  Proc* self = ProcArray::SelfOrNull();
+  return self != nullptr ? &self->client : &detached;
+}
+
+// As Redis quotes what it did not understand: at most 128 bytes of it.
+std::string_view Clipped(std::string_view text) { return text.substr(0, 128); }
+
+}  // namespace
+
+Session::Session(int socket_fd) : socket_fd_(socket_fd), client_(OwnClientInfo()) {
+  if (Segment::Exists()) client_id_ = 1 + Segment::Server().next_client_id.fetch_add(1);
+  client_->client_id = client_id_;
+  client_->connected_us = WallClockUs();
+  client_->socket_fd = socket_fd;
+  set_resp_version(2);
+  set_database(0);
+}
+
+void Session::set_database(uint32_t database) {
+  database_ = database;
+  client_->database.store(database, std::memory_order_relaxed);
+  SetProcessTitle(fmt::format("backend {} db{}", client_->address.Get(), database));
+  shown_command_ = nullptr;
+}
+
+void Session::set_resp_version(int version) {
+  reply_.set_resp_version(version);
+  client_->resp_version.store(static_cast<uint8_t>(version), std::memory_order_relaxed);
+}
+
+void Session::Reset() {
+  set_resp_version(2);
+  set_database(0);
+  set_reply_mode(ReplyMode::kOn);
+  set_authenticated(false);
+  client_->name.Set("");
+  client_->no_evict.store(0, std::memory_order_relaxed);
+}
+
+void Session::BeginBatch() { lap_started_ns_ = MonotonicNs(); }
+
+int64_t Session::LapNs() {
+  const int64_t now = MonotonicNs();
+  const int64_t lap = now - lap_started_ns_;
+  lap_started_ns_ = now;
+  return lap;
+}
+
+void Session::ShowCommand(const CommandInfo& info) {
+  if (lap_started_ns_ >= wall_offset_until_ns_) {
+    wall_offset_us_ = WallClockUs() - lap_started_ns_ / 1000;
+    wall_offset_until_ns_ = lap_started_ns_ + kWallClockIntervalNs;
+  }
+  const int64_t wall_us = lap_started_ns_ / 1000 + wall_offset_us_;
+  now_ms_ = wall_us / 1000;
+  client_->last_active_us.store(wall_us, std::memory_order_relaxed);
+  client_->in_command.store(1, std::memory_order_relaxed);
+  if (shown_command_ == &info) return;
+  shown_command_ = &info;
+  client_->last_command.Set(info.name);
+  SetProcessTitleActivity(info.name);
+}
+
+void Session::Execute(Args args) {
+  const size_t start = output_.size();
+  const ReplyMode mode = reply_mode_;
+  const CommandInfo* container = nullptr;
+  const CommandInfo* info = FindCommand(args, &container);
+  reply_.BeginCommand();
+  if (info == nullptr) {
+    RejectUnknown(args, container);
+  } else if (!ArityFits(*info, args.size())) {
+    Stats::AddRejected(CommandIndex(*info));
+    reply_.Error(fmt::format("ERR wrong number of arguments for '{}' command", info->name));
+  } else if (!authenticated_ && (info->flags & kNoAuth) == 0) {
+    Stats::AddRejected(CommandIndex(*info));
+    Stats::Add(StatId::kAuthFailures);
+    reply_.Error("NOAUTH Authentication required.");
+  } else {
+    Run(*info, args);
+  }
+  if (mode == ReplyMode::kSkipNext && reply_mode_ == mode) reply_mode_ = ReplyMode::kOn;
+  if (mode != ReplyMode::kOn && reply_mode_ != ReplyMode::kOn) output_.resize(start);
+}
+
+void Session::Run(const CommandInfo& info, Args args) {
+  const size_t start = output_.size();
+  ShowCommand(info);
+  try {
+    info.handler(*this, args);
+  } catch (const std::bad_alloc&) {
+    // With a lock held the exception may have left something half done that others rely on.
+    CHECK(HeldLockCount() == 0, "out of memory in '{}' with locks held", info.name);
+    output_.resize(start);
+    reply_.Error("ERR out of memory");
+  }
+  client_->in_command.store(0, std::memory_order_relaxed);
+  unreported_ns_ += LapNs();
+  Stats::AddCommand(CommandIndex(info), static_cast<uint64_t>(unreported_ns_ / 1000),
+                    reply_.failed());
+  unreported_ns_ %= 1000;
+}
+
+void Session::RejectUnknown(Args args, const CommandInfo* container) {
+  if (container != nullptr) {
+    std::string name(container->name);
+    for (char& c : name) c = AsciiUpper(c);
+    reply_.Error(fmt::format("ERR unknown subcommand '{}'. Try {} HELP.", Clipped(args[1]), name));
+    return;
+  }
+  std::string shown;
+  for (size_t i = 1; i < args.size() && shown.size() < 128; ++i) {
+    shown += fmt::format("'{}' ", args[i].substr(0, 128 - shown.size()));
+  }
+  reply_.Error(fmt::format("ERR unknown command '{}', with args beginning with: {}",
+                           Clipped(args[0]), shown));
+}
+
+}  // namespace warren
