@@ -3,9 +3,8 @@
 // Rules
 //  1. A buffer is in use only while its content lock is held; there are no pins. Page bytes are
 //     reached only through SharedPage and ExclusivePage.
-//  2. The primary truth is the descriptor array: one 64-bit word per buffer holds tag (page number
-//  +
-//     in-use), valid and dirty. Hash chains and the clock hand are derived from it.
+//  2. The primary truth is the descriptor array: one 64-bit word per buffer holds tag (page
+//     number + in-use), valid and dirty. Hash chains and the clock hand are derived from it.
 //  3. Tags change only under the exclusive content lock *and* the exclusive lock(s) of the mapping
 //     partitions concerned. A look-up walks the chains without a lock, locks the buffer, checks the
 //     tag again and starts over if it changed; a miss is believed only under the partition lock.
@@ -50,6 +49,9 @@ class [[nodiscard]] SharedPage {
 
  private:
   friend class BufferCache;
+  friend class ExclusivePage;
+  SharedPage(BufferIndex buffer, PageNo page_no, const std::byte* bytes)
+      : buffer_(buffer), page_no_(page_no), bytes_(bytes) {}
   BufferIndex buffer_ = kNoBuffer;
   PageNo page_no_ = kNoPage;
   const std::byte* bytes_ = nullptr;
@@ -77,6 +79,8 @@ class [[nodiscard]] ExclusivePage {
 
  private:
   friend class BufferCache;
+  ExclusivePage(BufferIndex buffer, PageNo page_no, std::byte* bytes)
+      : buffer_(buffer), page_no_(page_no), bytes_(bytes) {}
   BufferIndex buffer_ = kNoBuffer;
   PageNo page_no_ = kNoPage;
   std::byte* bytes_ = nullptr;
@@ -94,31 +98,45 @@ class BufferCache {
   // The page, read from disk if need be. May sleep for the content lock and for the disk; the
   // caller may hold other pages only in the order of tranche_list.def. Errors: kCorrupt, kIo
   // (read), kBusy (every buffer locked), kNoSpace/kIo (a dirty victim could not be written).
-  static Result<SharedPage> GetShared(PageNo page_no);
+  static Result<SharedPage> GetShared(PageNo page_no) {
+    SharedPage page;
+    if (FindShared(page_no, &page)) return page;
+    return GetSharedSlow(page_no);
+  }
   static Result<ExclusivePage> GetExclusive(PageNo page_no);
 
-  // For a page whose old content does not matter (just allocated): not read, bytes all zero.
+  // The page if it is in memory already: the cheap part of GetShared, for callers that can do
+  // without a Result. May sleep for the content lock, not for the disk. `page` must be empty.
+  static bool FindShared(PageNo page_no, SharedPage* page);
+
+  // For a page whose old content does not matter (just allocated, perhaps still cached from a
+  // former life): not read, bytes all zero, dirty.
   static Result<ExclusivePage> GetNew(PageNo page_no);
 
   // Background writer: looks at up to `look_at` buffers ahead of the clock hand and writes dirty
   // ones that are due for eviction, at most `write_at_most`. Returns how many were written.
   static Result<uint32_t> WriteAhead(uint32_t look_at, uint32_t write_at_most);
 
-  // Writes every dirty buffer that was dirty when this began, then PageIo::Sync. For a shutdown.
+  // Writes every dirty buffer that was dirty when this began, then PageIo::Sync. For a shutdown. A
+  // page that can't be written does not keep the others from it; the first error is returned.
   static Status WriteAll();
 
   // Forgets pages >= first (file truncated); nobody may be using them.
   static void DropFrom(PageNo first);
 
-  // Asserts the rules above that a quiet moment allows: each in-use descriptor is found by its hash
-  // chain exactly once, no chain holds another, no cycle; returns what is wrong, or nothing.
-  // Takes all partition locks in order.
+  // Asserts the rules above that can be seen at any moment: each in-use descriptor is found by its
+  // hash chain exactly once, no page has two buffers, no chain holds another or a cycle, no word is
+  // in a state outside the diagram of buffer_descriptor.h; returns what is wrong, or nothing. Takes
+  // the partition locks one at a time.
   static Status CheckInvariants();
 
   struct Counts {
     uint32_t used, dirty, total;
   };
   static Counts CountBuffers();
+
+ private:
+  static Result<SharedPage> GetSharedSlow(PageNo page_no);
 };
 
 }  // namespace warren

@@ -1,0 +1,254 @@
+#include "shmem/buffer_cache.h"
+
+#include <ctime>
+#include <optional>
+#include <utility>
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/fault_point.h"
+#include "base/ordered_store.h"
+#include "shmem/buffer_io.h"
+#include "shmem/buffer_mapping.h"
+#include "shmem/clock_sweep.h"
+
+namespace warren {
+namespace {
+
+// How long a process that holds nothing waits for a free buffer before it says kBusy.
+constexpr int64_t kFreeBufferTimeoutNs = 2'000'000'000;
+constexpr int64_t kFreeBufferPauseNs = 200'000;
+
+LWLock& ContentLock(BufferIndex buffer) { return g_buffer_pool.content_locks[buffer]; }
+BufferDescriptor& Descriptor(BufferIndex buffer) { return g_buffer_pool.descriptors[buffer]; }
+
+void Acquire(LWLock& lock, LockMode mode) NO_THREAD_SAFETY_ANALYSIS {
+  if (mode == LockMode::kShared) {
+    AcquireShared(lock);
+  } else {
+    AcquireExclusive(lock);
+  }
+}
+
+void Release(LWLock& lock, LockMode mode) NO_THREAD_SAFETY_ANALYSIS {
+  if (mode == LockMode::kShared) {
+    ReleaseShared(lock);
+  } else {
+    ReleaseExclusive(lock);
+  }
+}
+
+// Locks a buffer that FindBuffer named. False, not held, if it belongs to another page by now.
+bool LockIfHolds(BufferIndex buffer, PageNo page_no, LockMode mode) {
+  Acquire(ContentLock(buffer), mode);
+  if (Descriptor(buffer).Load().Holds(page_no)) return true;
+  Release(ContentLock(buffer), mode);
+  return false;
+}
+
+// TakeVictim, which a process that holds nothing repeats for a while when all are in use: whoever
+// holds buffers waits for nobody that could wait for this one.
+Result<BufferIndex> WaitForVictim() {
+  Result<BufferIndex> victim = TakeVictim();
+  if (victim.ok() || victim.error().code != ErrorCode::kBusy || HeldLockCount() != 0) return victim;
+  const ScopedWait wait(WaitEvent::kFreeBuffer);
+  const int64_t deadline_ns = MonotonicNs() + kFreeBufferTimeoutNs;
+  while (!victim.ok() && victim.error().code == ErrorCode::kBusy && MonotonicNs() < deadline_ns) {
+    const timespec pause{.tv_sec = 0, .tv_nsec = kFreeBufferPauseNs};
+    nanosleep(&pause, nullptr);
+    victim = TakeVictim();
+  }
+  return victim;
+}
+
+// A buffer newly tagged for the page, held exclusively; kNoBuffer if another process was faster.
+Result<BufferIndex> TakeBufferFor(PageNo page_no) NO_THREAD_SAFETY_ANALYSIS {
+  ASSIGN_OR_RETURN(const BufferIndex victim, WaitForVictim());
+  const bool evicts = Descriptor(victim).Load().in_use();
+  FAULT_POINT(kBufferEvict);
+  if (TagBuffer(victim, page_no) != kNoBuffer) {
+    ReleaseExclusive(ContentLock(victim));
+    return kNoBuffer;
+  }
+  Descriptor(victim).usage.store(1, std::memory_order_relaxed);
+  if (evicts) Stats::Add(StatId::kBufferEvictions);
+  return victim;
+}
+
+// The page's buffer, in the cache already or newly tagged, held exclusively, valid or not.
+Result<BufferIndex> LockBufferOf(PageNo page_no) {
+  for (;;) {
+    const BufferIndex found = FindBuffer(page_no);
+    if (found != kNoBuffer) {
+      if (LockIfHolds(found, page_no, LockMode::kExclusive)) return found;
+      continue;
+    }
+    ASSIGN_OR_RETURN(const BufferIndex taken, TakeBufferFor(page_no));
+    if (taken != kNoBuffer) return taken;
+  }
+}
+
+Result<BufferIndex> LockValid(PageNo page_no) NO_THREAD_SAFETY_ANALYSIS {
+  ASSIGN_OR_RETURN(const BufferIndex buffer, LockBufferOf(page_no));
+  if (Descriptor(buffer).Load().valid()) {
+    Stats::Add(StatId::kBufferHits);
+    NoteUsage(Descriptor(buffer));
+    return buffer;
+  }
+  if (Status read = ReadIn(buffer); !read.ok()) {
+    Descriptor(buffer).usage.store(0, std::memory_order_relaxed);
+    ReleaseExclusive(ContentLock(buffer));
+    return std::move(read).error();
+  }
+  return buffer;
+}
+
+}  // namespace
+
+SharedPage& SharedPage::operator=(SharedPage&& other) noexcept {
+  if (this == &other) return *this;
+  Release();
+  buffer_ = std::exchange(other.buffer_, kNoBuffer);
+  page_no_ = other.page_no_;
+  bytes_ = other.bytes_;
+  return *this;
+}
+
+void SharedPage::Release() NO_THREAD_SAFETY_ANALYSIS {
+  if (!held()) return;
+  ReleaseShared(ContentLock(std::exchange(buffer_, kNoBuffer)));
+}
+
+ExclusivePage& ExclusivePage::operator=(ExclusivePage&& other) noexcept {
+  if (this == &other) return *this;
+  Release();
+  buffer_ = std::exchange(other.buffer_, kNoBuffer);
+  page_no_ = other.page_no_;
+  bytes_ = other.bytes_;
+  return *this;
+}
+
+void ExclusivePage::Release() NO_THREAD_SAFETY_ANALYSIS {
+  if (!held()) return;
+  ReleaseExclusive(ContentLock(std::exchange(buffer_, kNoBuffer)));
+}
+
+void ExclusivePage::MarkDirty() {
+  BufferDescriptor& descriptor = Descriptor(buffer_);
+  const BufferState state = descriptor.Load();
+  DCHECK(HoldsExclusive(ContentLock(buffer_)) && state.Holds(page_no_) && state.valid());
+  // Before the bytes: a death between the two must not leave a changed page that looks clean.
+  if (!state.dirty()) StoreBefore(descriptor.state, state.WithDirty().word());
+}
+
+SharedPage ExclusivePage::Downgrade() && {
+  warren::Downgrade(ContentLock(buffer_));
+  return {std::exchange(buffer_, kNoBuffer), page_no_, bytes_};
+}
+
+void BufferCache::Bind(PageIo* io) { SetPageIo(io); }
+
+void BufferCache::SetLogFlushHook(Status (*flush_log)(Lsn lsn)) { SetBufferLogFlush(flush_log); }
+
+bool BufferCache::FindShared(PageNo page_no, SharedPage* page) NO_THREAD_SAFETY_ANALYSIS {
+  DCHECK(!page->held());
+  for (;;) {
+    const BufferIndex buffer = FindBuffer(page_no);
+    if (buffer == kNoBuffer) return false;
+    if (!LockIfHolds(buffer, page_no, LockMode::kShared)) continue;
+    if (!Descriptor(buffer).Load().valid()) {
+      ReleaseShared(ContentLock(buffer));
+      return false;
+    }
+    Stats::Add(StatId::kBufferHits);
+    NoteUsage(Descriptor(buffer));
+    *page = SharedPage(buffer, page_no, g_buffer_pool.Page(buffer));
+    return true;
+  }
+}
+
+Result<SharedPage> BufferCache::GetSharedSlow(PageNo page_no) {
+  ASSIGN_OR_RETURN(ExclusivePage page, GetExclusive(page_no));
+  return std::move(page).Downgrade();
+}
+
+Result<ExclusivePage> BufferCache::GetExclusive(PageNo page_no) {
+  ASSIGN_OR_RETURN(const BufferIndex buffer, LockValid(page_no));
+  return ExclusivePage(buffer, page_no, g_buffer_pool.Page(buffer));
+}
+
+Result<ExclusivePage> BufferCache::GetNew(PageNo page_no) {
+  ASSIGN_OR_RETURN(const BufferIndex buffer, LockBufferOf(page_no));
+  MakeZero(buffer);
+  return ExclusivePage(buffer, page_no, g_buffer_pool.Page(buffer));
+}
+
+Result<uint32_t> BufferCache::WriteAhead(uint32_t look_at,
+                                         uint32_t write_at_most) NO_THREAD_SAFETY_ANALYSIS {
+  uint32_t written = 0;
+  BufferIndex buffer = ClockPosition();
+  for (uint32_t i = 0; i < look_at && i < g_buffer_pool.count && written < write_at_most; ++i) {
+    const BufferIndex here = buffer;
+    buffer = (buffer + 1) % g_buffer_pool.count;
+    BufferDescriptor& descriptor = Descriptor(here);
+    const bool due =
+        descriptor.Load().dirty() && descriptor.usage.load(std::memory_order_relaxed) == 0;
+    if (!due || !TryAcquireShared(ContentLock(here))) continue;
+    const bool dirty = descriptor.Load().dirty();
+    Status status = WriteOut(here, StatId::kBufferWritesBackground);
+    ReleaseShared(ContentLock(here));
+    RETURN_IF_ERROR(std::move(status));
+    if (dirty) ++written;
+  }
+  return written;
+}
+
+Status BufferCache::WriteAll() NO_THREAD_SAFETY_ANALYSIS {
+  std::optional<Error> first_error;
+  for (BufferIndex buffer = 0; buffer < g_buffer_pool.count; ++buffer) {
+    if (!Descriptor(buffer).Load().dirty()) continue;
+    AcquireShared(ContentLock(buffer));
+    Status status = WriteOut(buffer, StatId::kBufferWritesBackground);
+    ReleaseShared(ContentLock(buffer));
+    if (!status.ok() && !first_error) first_error = std::move(status).error();
+  }
+  const ScopedWait wait(WaitEvent::kDataFileSync);
+  Status synced = GetPageIo().Sync();
+  if (first_error) return *std::move(first_error);
+  return synced;
+}
+
+void BufferCache::DropFrom(PageNo first) NO_THREAD_SAFETY_ANALYSIS {
+  const auto concerns = [&](BufferState state) {
+    return state.in_use() && state.page_no() >= first;
+  };
+  for (BufferIndex buffer = 0; buffer < g_buffer_pool.count; ++buffer) {
+    if (!concerns(Descriptor(buffer).Load())) continue;
+    AcquireExclusive(ContentLock(buffer));
+    if (concerns(Descriptor(buffer).Load())) UntagBuffer(buffer);
+    ReleaseExclusive(ContentLock(buffer));
+  }
+}
+
+Status BufferCache::CheckInvariants() {
+  for (BufferIndex buffer = 0; buffer < g_buffer_pool.count; ++buffer) {
+    const BufferState state = Descriptor(buffer).Load();
+    if (!state.Plausible()) {
+      return MakeError(ErrorCode::kGeneric, "buffer cache: buffer {}: state {:#x} is impossible",
+                       buffer, state.word());
+    }
+  }
+  return CheckMapping();
+}
+
+BufferCache::Counts BufferCache::CountBuffers() {
+  Counts counts{.used = 0, .dirty = 0, .total = g_buffer_pool.count};
+  for (BufferIndex buffer = 0; buffer < g_buffer_pool.count; ++buffer) {
+    const BufferState state = Descriptor(buffer).Load();
+    if (state.in_use()) ++counts.used;
+    if (state.dirty()) ++counts.dirty;
+  }
+  return counts;
+}
+
+}  // namespace warren
