@@ -72,12 +72,14 @@ constexpr uint32_t ReaderWords(uint32_t slot_count) {
   return (slot_count + kSlotsPerReaderWord - 1) / kSlotsPerReaderWord;
 }
 
-// Makes every lock heed the reader bit of `slot`. By whoever allocates slots (the postmaster),
-// before the first process of the slot is born. An owner that still read the former value had taken
-// its lock before that, so the newcomer will see the owner and retreat.
+// Makes every lock heed the reader bit of `slot`. Before the first acquire of the slot's first
+// process, by whoever allocated the slot or by that process. An owner that still read the former
+// value had taken its lock before that, so the newcomer will see the owner and retreat.
 inline void CoverSlot(LockSpace& space, SlotIndex slot) {
   const uint32_t words = ReaderWords(slot + 1);
-  if (space.reader_words.load() < words) space.reader_words.store(words);
+  uint32_t now = space.reader_words.load();
+  while (now < words && !space.reader_words.compare_exchange_weak(now, words)) {
+  }
 }
 
 }  // namespace warren
