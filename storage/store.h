@@ -27,7 +27,7 @@ inline constexpr uint64_t kMaxValueBytesLimit = 512ull << 20;
 // A key as it stands. With exists == false the rest is empty.
 struct Current {
   bool exists = false;
-  std::string_view value;            // valid during the callback only
+  std::string_view value = {};       // valid during the callback only
   int64_t expire_at_ms = kNoExpiry;
   uint64_t version = 0;              // LSN of the record that wrote it; grows with every write of the key
 };
@@ -35,7 +35,7 @@ struct Current {
 // What shall become of a key.
 struct Change {
   enum Kind : uint8_t { kKeep, kPut, kErase, kSetExpiry } kind = kKeep;
-  std::string_view value;            // kPut: must stay valid until Modify returns
+  std::string_view value = {};       // kPut: must stay valid until Modify returns
   int64_t expire_at_ms = kNoExpiry;  // kPut, kSetExpiry
 };
 

@@ -1,0 +1,83 @@
+// How do commands reach keys, and how do the store's failures reach the client?
+//
+// Handlers return a Status; RunCommand turns a failure into the one error reply, after taking back
+// what the handler had already written. So a handler writes its reply as it goes and leaves at the
+// first error.
+//
+// Locking: callbacks run as storage/store.h says, mostly under a page lock; those of the modifying
+// calls may run more than once. Reply room for a value that is stored inline is made before, so
+// that such a callback can append it without an allocation.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+#include "backend/command.h"
+#include "backend/session.h"
+#include "base/function_ref.h"
+#include "base/result.h"
+#include "storage/store.h"
+
+namespace warren {
+
+// "ERR ...", "NOSPACE ..." and so on by the error's code; a backend told to end closes as well.
+void ReplyError(Session& session, const Error& error);
+
+using StatusHandler = Status (*)(Session& session, Args args);
+
+// The CommandHandler made of a handler that returns a Status.
+template <StatusHandler handler>
+void RunCommand(Session& session, Args args) {
+  const size_t start = session.output().size();
+  if (Status status = handler(session, args); !status.ok()) {
+    session.output().resize(start);
+    ReplyError(session, status.error());
+  }
+}
+
+using ReadCallback = FunctionRef<void(const Current& current, uint64_t value_bytes)>;
+using DecideCallback = FunctionRef<Change(const Current& current, uint64_t value_bytes)>;
+
+// Looks up a key of the session's database for a read command and counts a hit or a miss. Calls
+// `read` once in either case; the short form returns whether the key exists.
+Status LookUp(Session& session, std::string_view key, NeedValue need, ReadCallback read);
+Result<bool> LookUp(Session& session, std::string_view key);
+
+// The same uncounted, in any database: the reading half of a write command.
+Status Peek(Session& session, uint32_t database, std::string_view key, NeedValue need,
+            ReadCallback read);
+Result<bool> Peek(Session& session, uint32_t database, std::string_view key);
+
+// For a command that reads and writes in one step.
+void CountLookUp(bool found);
+
+// Store::Modify by a command that may create the key: one over max_key_size is refused.
+Result<Change::Kind> Modify(Session& session, uint32_t database, std::string_view key,
+                            NeedValue need, DecideCallback decide);
+inline Result<Change::Kind> Modify(Session& session, std::string_view key, NeedValue need,
+                                   DecideCallback decide) {
+  return Modify(session, session.database(), key, need, decide);
+}
+
+// Store::Modify by a command that only changes or removes a key of the session's database.
+Result<Change::Kind> ModifyExisting(Session& session, std::string_view key, NeedValue need,
+                                    DecideCallback decide);
+
+// Stores the key whatever was there.
+Status Put(Session& session, uint32_t database, std::string_view key, std::string_view value,
+           int64_t expire_at_ms);
+
+// Removes the key; was there one?
+Result<bool> Erase(Session& session, uint32_t database, std::string_view key);
+
+// What to make of `current` so that it holds `value` until `expire_at_ms`: no key, if that is past.
+Change PutUnlessPast(const Session& session, const Current& current, std::string_view value,
+                     int64_t expire_at_ms);
+
+// "DB index is out of range"
+Result<uint32_t> DatabaseArgument(std::string_view text);
+
+Error NoSuchKey();
+
+}  // namespace warren
