@@ -144,9 +144,11 @@ bool AddWaiterFlag(LWLock& lock, uint32_t& seen, uint32_t flag) {
   return true;
 }
 
+bool Holds(const LockCondition* condition) { return condition == nullptr || condition->Holds(); }
+
 }  // namespace
 
-void AcquireExclusiveSlow(LWLock& lock) {
+bool AcquireExclusiveSlow(LWLock& lock, const LockCondition* condition) {
   LockWait wait(lock);
   uint32_t waiters = 0;
   uint32_t seen = lock.word.load(std::memory_order_seq_cst);
@@ -164,12 +166,23 @@ void AcquireExclusiveSlow(LWLock& lock) {
       continue;
     }
     if (!AddWaiterFlag(lock, seen, LWLock::kExclusiveWaiters)) continue;
+    // After the flag: partner of the exchange in RouseWaiters, which either sees the flag or comes
+    // before this look. A wake-up that we gave up with is not lost: the flag makes the owner's
+    // release wake the next.
+    if (!Holds(condition)) return false;
     SleepOnWord(lock, wait, seen, kWakeExclusive);
     waiters = LWLock::kExclusiveWaiters;
     seen = lock.word.load(std::memory_order_seq_cst);
   }
   TestPoint(LockTestPoint::kWordTaken);
+  // Before the drain, since those who read may be after something else; as the owner we keep the
+  // condition from changing.
+  if (!Holds(condition)) {
+    ClearOwner(lock);
+    return false;
+  }
   DrainReaders(lock, wait);
+  return true;
 }
 
 void DrainReadersSlow(LWLock& lock) {
@@ -177,7 +190,7 @@ void DrainReadersSlow(LWLock& lock) {
   DrainReaders(lock, wait);
 }
 
-void AcquireSharedSlow(LWLock& lock) {
+bool AcquireSharedSlow(LWLock& lock, const LockCondition* condition) {
   LockWait wait(lock);
   for (;;) {
     // Retreat, so that the owner can drain, then wait until the word changes.
@@ -189,11 +202,15 @@ void AcquireSharedSlow(LWLock& lock) {
         continue;
       }
       if (!AddWaiterFlag(lock, seen, LWLock::kSharedWaiters)) continue;
+      if (!Holds(condition)) return false;  // after the flag, as in AcquireExclusiveSlow
       SleepOnWord(lock, wait, seen, kWakeShared);
       seen = lock.word.load(std::memory_order_seq_cst);
     }
     SetReaderBit(lock);
-    if (lock.word.load(std::memory_order_seq_cst) == 0) return;
+    if (lock.word.load(std::memory_order_seq_cst) != 0) continue;
+    if (Holds(condition)) return true;
+    ClearReaderBit(lock);
+    return false;
   }
 }
 

@@ -58,11 +58,13 @@ inline bool HasReaders(const LWLock& lock) {
   return all != 0;
 }
 
-// The lock is owned by somebody else: wait for it, own it, wait until the readers have left.
-void AcquireExclusiveSlow(LWLock& lock);
+// The lock is owned by somebody else: wait for it, own it, wait until the readers have left. False,
+// and not owned, if there is a condition and it turned false.
+bool AcquireExclusiveSlow(LWLock& lock, const LockCondition* condition = nullptr);
 // Owning the word, wait until the readers have left.
 void DrainReadersSlow(LWLock& lock);
-// Own reader bit set, but somebody owns the lock: retreat, wait, come back.
-void AcquireSharedSlow(LWLock& lock);
+// Own reader bit set, but somebody owns the lock: retreat, wait, come back. False, and the bit
+// cleared, if there is a condition and it turned false.
+bool AcquireSharedSlow(LWLock& lock, const LockCondition* condition = nullptr);
 
 }  // namespace warren

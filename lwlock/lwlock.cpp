@@ -36,6 +36,28 @@ void CheckRank(const LWLock& lock, const SourceLocation& where) {
 void CheckRank(const LWLock&, const SourceLocation&) {}
 #endif
 
+bool OwnAndDrain(LWLock& lock, const LockCondition& condition) {
+  uint32_t expected = 0;
+  if (!lock.word.compare_exchange_strong(expected, t_lock_self.owner, std::memory_order_seq_cst)) {
+    return AcquireExclusiveSlow(lock, &condition);
+  }
+  TestPoint(LockTestPoint::kWordTaken);
+  if (!condition.Holds()) {
+    ClearOwner(lock);
+    return false;
+  }
+  if (HasReaders(lock)) DrainReadersSlow(lock);
+  return true;
+}
+
+bool EnterAsReader(LWLock& lock, const LockCondition& condition) {
+  SetReaderBit(lock);
+  if (lock.word.load(std::memory_order_seq_cst) != 0) return AcquireSharedSlow(lock, &condition);
+  if (condition.Holds()) return true;
+  ClearReaderBit(lock);
+  return false;
+}
+
 // Not to be had without waiting, or held by ourselves (an own reader bit stands in between acquires
 // only if we hold the lock). Without this look a try would disturb those who wait and drain, and
 // one for a lock of our own would set `pending` over it, which says that we are not inside.
@@ -96,6 +118,40 @@ void AcquireShared(LWLock& lock, SourceLocation where) NO_THREAD_SAFETY_ANALYSIS
   SetReaderBit(lock);
   if (lock.word.load(std::memory_order_seq_cst) != 0) AcquireSharedSlow(lock);
   EnterHeld(lock, LockMode::kShared, where);
+}
+
+bool AcquireExclusiveWhile(LWLock& lock, const LockCondition& condition,
+                           SourceLocation where) NO_THREAD_SAFETY_ANALYSIS {
+  CheckRank(lock, where);
+  BeginAcquire(lock);
+  if (!OwnAndDrain(lock, condition)) {
+    EndPending();
+    return false;
+  }
+  TestPoint(LockTestPoint::kDrained);
+  EnterHeld(lock, LockMode::kExclusive, where);
+  return true;
+}
+
+bool AcquireSharedWhile(LWLock& lock, const LockCondition& condition,
+                        SourceLocation where) NO_THREAD_SAFETY_ANALYSIS {
+  CheckRank(lock, where);
+  BeginAcquire(lock);
+  if (!EnterAsReader(lock, condition)) {
+    EndPending();
+    return false;
+  }
+  EnterHeld(lock, LockMode::kShared, where);
+  return true;
+}
+
+void RouseWaiters(LWLock& lock) {
+  DCHECK(HoldsExclusive(lock));
+  // The flags go, so that one who set its flag but does not sleep yet finds the word changed. A
+  // death before the wake-up is made good by the repair, which wakes everybody on a held lock.
+  const uint32_t before = lock.word.exchange(t_lock_self.owner, std::memory_order_seq_cst);
+  if (before == t_lock_self.owner) return;
+  FutexWake(FutexWord(lock.word), INT_MAX, kWakeExclusive | kWakeShared);
 }
 
 bool TryAcquireExclusive(LWLock& lock, SourceLocation where) NO_THREAD_SAFETY_ANALYSIS {

@@ -89,6 +89,30 @@ void AcquireExclusive(LWLock& lock, SourceLocation where = SourceLocation::curre
 void AcquireShared(LWLock& lock, SourceLocation where = SourceLocation::current())
     ACQUIRE_SHARED(lock);
 
+// Why a lock is wanted, where that can change while one waits: (*word & mask) == value. It is true
+// at first, becomes false only under the exclusive lock in question, and whoever makes it so calls
+// RouseWaiters before it waits for anything else.
+struct LockCondition {
+  const std::atomic<uint64_t>* word;
+  uint64_t mask;
+  uint64_t value;
+
+  bool Holds() const { return (word->load(std::memory_order_seq_cst) & mask) == value; }
+};
+
+// As above, but false, and not held, when the condition is found false: a lock that has come to
+// guard something else is not waited for, which the lock order does not allow for. When true, the
+// condition holds until the release.
+bool AcquireExclusiveWhile(LWLock& lock, const LockCondition& condition,
+                           SourceLocation where = SourceLocation::current())
+    TRY_ACQUIRE_EXCLUSIVE(true, lock);
+bool AcquireSharedWhile(LWLock& lock, const LockCondition& condition,
+                        SourceLocation where = SourceLocation::current())
+    TRY_ACQUIRE_SHARED(true, lock);
+
+// By the exclusive owner: all that sleep for the lock look at their condition again.
+void RouseWaiters(LWLock& lock);
+
 // True and held, or false at once; exempt from the rank check. False also if the calling process
 // holds the lock already, in whichever mode.
 bool TryAcquireExclusive(LWLock& lock, SourceLocation where = SourceLocation::current())
