@@ -22,28 +22,15 @@ constexpr int64_t kFreeBufferPauseNs = 200'000;
 LWLock& ContentLock(BufferIndex buffer) { return g_buffer_pool.content_locks[buffer]; }
 BufferDescriptor& Descriptor(BufferIndex buffer) { return g_buffer_pool.descriptors[buffer]; }
 
-void Acquire(LWLock& lock, LockMode mode) NO_THREAD_SAFETY_ANALYSIS {
-  if (mode == LockMode::kShared) {
-    AcquireShared(lock);
-  } else {
-    AcquireExclusive(lock);
-  }
-}
-
-void Release(LWLock& lock, LockMode mode) NO_THREAD_SAFETY_ANALYSIS {
-  if (mode == LockMode::kShared) {
-    ReleaseShared(lock);
-  } else {
-    ReleaseExclusive(lock);
-  }
-}
-
-// Locks a buffer that FindBuffer named. False, not held, if it belongs to another page by now.
-bool LockIfHolds(BufferIndex buffer, PageNo page_no, LockMode mode) {
-  Acquire(ContentLock(buffer), mode);
-  if (Descriptor(buffer).Load().Holds(page_no)) return true;
-  Release(ContentLock(buffer), mode);
-  return false;
+// Locks a buffer that FindBuffer named. False, not held, if it belongs to another page by now: that
+// one may be held by a process that waits, in the order of pages, for one that we hold.
+bool LockIfHolds(BufferIndex buffer, PageNo page_no, LockMode mode) NO_THREAD_SAFETY_ANALYSIS {
+  const LockCondition same_page{.word = &Descriptor(buffer).state,
+                                .mask = BufferState::TagMask(),
+                                .value = BufferState::Tagged(page_no).word()};
+  FAULT_POINT(kBufferLock);
+  if (mode == LockMode::kShared) return AcquireSharedWhile(ContentLock(buffer), same_page);
+  return AcquireExclusiveWhile(ContentLock(buffer), same_page);
 }
 
 // TakeVictim, which a process that holds nothing repeats for a while when all are in use: whoever
@@ -70,6 +57,8 @@ Result<BufferIndex> TakeBufferFor(PageNo page_no) NO_THREAD_SAFETY_ANALYSIS {
     ReleaseExclusive(ContentLock(victim));
     return kNoBuffer;
   }
+  // Whoever waits for the former page looks for it elsewhere.
+  RouseWaiters(ContentLock(victim));
   Descriptor(victim).usage.store(1, std::memory_order_relaxed);
   if (evicts) Stats::Add(StatId::kBufferEvictions);
   return victim;

@@ -41,6 +41,9 @@ class BufferState {
   constexpr bool dirty() const { return (word_ & kDirty) != 0; }
   constexpr bool Holds(PageNo page_no) const { return (word_ & kTag) == (kInUse | page_no); }
 
+  // For a LockCondition: which bits say whose page it is.
+  static constexpr uint64_t TagMask() { return kTag; }
+
   constexpr BufferState WithValid() const { return BufferState(word_ | kValid); }
   constexpr BufferState WithDirty() const { return BufferState(word_ | kDirty); }
   constexpr BufferState WithoutDirty() const { return BufferState(word_ & ~kDirty); }
