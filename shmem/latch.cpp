@@ -1,7 +1,6 @@
 #include "shmem/latch.h"
 
 #include <fcntl.h>
-#include <poll.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -78,18 +77,25 @@ bool TakeBit(uint32_t bit) {
   return true;
 }
 
-// ppoll until something is pending or the deadline passed; the wake signals are blocked outside it.
-bool SleepUntilPending(int64_t deadline_ns, const sigset_t& outside) {
-  while (g_pending.load() == 0) {
-    timespec left{};
-    if (deadline_ns >= 0) {
-      const int64_t left_ns = deadline_ns - MonotonicNs();
-      if (left_ns <= 0) return false;
-      left = {.tv_sec = left_ns / 1'000'000'000, .tv_nsec = left_ns % 1'000'000'000};
-    }
-    ppoll(nullptr, 0, deadline_ns >= 0 ? &left : nullptr, &outside);
+// Wake signals are blocked while it lives, so that one that comes after a look at g_pending comes
+// inside the ppoll that is given `outside`.
+class WakeSignalsBlocked {
+ public:
+  WakeSignalsBlocked() {
+    const sigset_t wake_signals = WakeSignalSet();
+    CHECK(sigprocmask(SIG_BLOCK, &wake_signals, &outside_) == 0);
   }
-  return true;
+  ~WakeSignalsBlocked() { CHECK(sigprocmask(SIG_SETMASK, &outside_, nullptr) == 0); }
+  WakeSignalsBlocked(const WakeSignalsBlocked&) = delete;
+  WakeSignalsBlocked& operator=(const WakeSignalsBlocked&) = delete;
+  const sigset_t& outside() const { return outside_; }
+
+ private:
+  sigset_t outside_;
+};
+
+timespec TimespecOf(int64_t ns) {
+  return {.tv_sec = ns / 1'000'000'000, .tv_nsec = ns % 1'000'000'000};
 }
 
 }  // namespace
@@ -141,16 +147,30 @@ bool Latch::TakeLatch() { return TakeBit(kLatchSet); }
 bool Latch::TakeReload() { return TakeBit(kReload); }
 bool Latch::TerminateRequested() { return (g_pending.load() & kTerminate) != 0; }
 
+int Latch::Poll(std::span<pollfd> fds, int64_t timeout_ms) {
+  const WakeSignalsBlocked blocked;
+  if (Pending()) {
+    errno = EINTR;
+    return -1;
+  }
+  const timespec timeout = TimespecOf(timeout_ms * 1'000'000);
+  return ppoll(fds.data(), fds.size(), timeout_ms < 0 ? nullptr : &timeout, &blocked.outside());
+}
+
 bool Latch::Wait(int64_t timeout_ms) {
   const int64_t deadline_ns = timeout_ms < 0 ? -1 : MonotonicNs() + timeout_ms * 1'000'000;
   if (Pending()) return true;
-  // Blocked from here on, so that a signal after the look at the flag comes inside ppoll.
-  const sigset_t wake_signals = WakeSignalSet();
-  sigset_t outside;
-  CHECK(sigprocmask(SIG_BLOCK, &wake_signals, &outside) == 0);
-  const bool woken = SleepUntilPending(deadline_ns, outside);
-  CHECK(sigprocmask(SIG_SETMASK, &outside, nullptr) == 0);
-  return woken;
+  const WakeSignalsBlocked blocked;
+  while (!Pending()) {
+    timespec left{};
+    if (deadline_ns >= 0) {
+      const int64_t left_ns = deadline_ns - MonotonicNs();
+      if (left_ns <= 0) return false;
+      left = TimespecOf(left_ns);
+    }
+    ppoll(nullptr, 0, deadline_ns >= 0 ? &left : nullptr, &blocked.outside());
+  }
+  return true;
 }
 
 }  // namespace warren

@@ -14,7 +14,10 @@
 // SIGQUIT ends the process at once (status 2).
 #pragma once
 
+#include <poll.h>
+
 #include <cstdint>
+#include <span>
 
 #include "shmem/proc.h"
 
@@ -44,6 +47,9 @@ class Latch {
   static bool TakeLatch();           // SIGURG
   static bool TakeReload();          // SIGHUP
   static bool TerminateRequested();  // SIGTERM; stays set, and so keeps Pending() true
+
+  // poll(2) that wakes for a latch too: -1 with errno EINTR as soon as something is Pending().
+  static int Poll(std::span<pollfd> fds, int64_t timeout_ms);
 
   // Sleeps until something is Pending() or for `timeout_ms` (-1: for ever). For processes without a
   // socket. False if the time passed.

@@ -74,6 +74,7 @@ struct ClientInfo {
   std::atomic<int32_t> socket_fd;
   std::atomic<uint8_t> resp_version;     // 2 or 3
   std::atomic<uint8_t> in_command;       // 1 while a command is executed
+  std::atomic<uint8_t> working;          // 0 while asleep waiting for the client
   std::atomic<uint8_t> no_evict;
   std::atomic<uint8_t> unix_socket;
 };

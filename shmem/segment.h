@@ -58,6 +58,11 @@ struct ServerState {
   std::atomic<uint64_t> next_client_id;     // fetch_add by each backend
   std::atomic<uint32_t> connection_count;   // by the postmaster: backends alive now
   std::atomic<uint64_t> start_count;        // of this data directory
+
+  // Backends that are not asleep waiting for their client, for choosing how to wait (backend/
+  // wait_policy.h). Raised and lowered by each backend; derived from ClientInfo::working and counted
+  // again now and then, because a backend that dies leaves it too high.
+  alignas(kCacheLineBytes) std::atomic<int32_t> working_backends;
 };
 
 enum class ServerPhase : uint32_t { kStarting, kRunning, kShuttingDown };
