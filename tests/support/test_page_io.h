@@ -72,6 +72,10 @@ class TestPageIo : public PageIo {
 
   TestPageIoState& state() { return *state_; }
 
+  // Called half-way through the copying of a page, and between the copy and the write.
+  // Process-private.
+  void set_inside_copy(void (*function)()) { inside_copy_ = function; }
+
   Status ReadPage(PageNo page_no, PageBytes page) override {
     state_->reads.fetch_add(1);
     if (Fails(state_->failing_reads))
@@ -89,7 +93,10 @@ class TestPageIo : public PageIo {
     }
     // As a real file does: a copy, then the write.
     alignas(8) std::byte copy[kPageBytes];
-    std::memcpy(copy, page.data(), kPageBytes);
+    std::memcpy(copy, page.data(), kPageBytes / 2);
+    if (inside_copy_ != nullptr) inside_copy_();
+    std::memcpy(copy + kPageBytes / 2, page.data() + kPageBytes / 2, kPageBytes / 2);
+    if (inside_copy_ != nullptr) inside_copy_();
     if (pwrite(fd_, copy, kPageBytes, off_t{page_no} * kPageBytes) != kPageBytes) std::abort();
     return {};
   }
@@ -119,6 +126,7 @@ class TestPageIo : public PageIo {
 
   SharedRegion region_;
   TestPageIoState* state_;
+  void (*inside_copy_)() = nullptr;
   int fd_;
 };
 
