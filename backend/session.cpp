@@ -4,10 +4,12 @@
 
 #include <new>
 
+#include "backend/client_io.h"
 #include "base/ascii.h"
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/process_title.h"
+#include "conf/settings.h"
 #include "lwlock/lwlock.h"
 #include "shmem/segment.h"
 #include "shmem/stats.h"
@@ -32,18 +34,48 @@ std::string_view Clipped(std::string_view text) { return text.substr(0, 128); }
 
 Session::Session(int socket_fd) : socket_fd_(socket_fd), client_(OwnClientInfo()) {
   if (Segment::Exists()) client_id_ = 1 + Segment::Server().next_client_id.fetch_add(1);
-  client_->client_id = client_id_;
-  client_->connected_us = WallClockUs();
-  client_->socket_fd = socket_fd;
+  ShowNewClient();
   set_resp_version(2);
   set_database(0);
+  const uint64_t limit = GetSettings().client_output_limit_bytes;
+  reply_.set_limit(limit);
+}
+
+// Everything that the slot's former process left there is replaced.
+void Session::ShowNewClient() {
+  const SocketAddresses addresses = AddressesOf(socket_fd_);
+  client_->address.Set(addresses.remote);
+  client_->local_address.Set(addresses.local);
+  client_->unix_socket = addresses.unix_socket ? 1 : 0;
+  client_->name.Set("");
+  client_->library_name.Set("");
+  client_->library_version.Set("");
+  client_->last_command.Set("");
+  client_->socket_fd = socket_fd_;
+  client_->connected_us = client_->last_active_us = WallClockUs();
+  client_->output_limit_hits = 0;
+  client_->in_command = client_->no_evict = 0;
+  ShowBuffers(0, 0);
+  client_->client_id = client_id_;
+}
+
+bool Session::MayExecute() const { return authenticated_ || GetSettings().requirepass.empty(); }
+
+bool Session::EndRequested() const {
+  const Proc* self = ProcArray::SelfOrNull();
+  return self != nullptr && self->end_requested.load() == self->generation.load();
+}
+
+void Session::ShowBuffers(size_t query_bytes, size_t output_bytes) {
+  client_->query_bytes.store(static_cast<uint32_t>(query_bytes), std::memory_order_relaxed);
+  client_->output_bytes.store(output_bytes, std::memory_order_relaxed);
 }
 
 void Session::set_database(uint32_t database) {
   database_ = database;
   client_->database.store(database, std::memory_order_relaxed);
   SetProcessTitle(fmt::format("backend {} db{}", client_->address.Get(), database));
-  shown_command_ = nullptr;
+  titled_command_ = nullptr;
 }
 
 void Session::set_resp_version(int version) {
@@ -60,7 +92,10 @@ void Session::Reset() {
   client_->no_evict.store(0, std::memory_order_relaxed);
 }
 
-void Session::BeginBatch() { lap_started_ns_ = MonotonicNs(); }
+void Session::BeginBatch() {
+  lap_started_ns_ = MonotonicNs();
+  titled_command_ = nullptr;
+}
 
 int64_t Session::LapNs() {
   const int64_t now = MonotonicNs();
@@ -78,10 +113,10 @@ void Session::ShowCommand(const CommandInfo& info) {
   now_ms_ = wall_us / 1000;
   client_->last_active_us.store(wall_us, std::memory_order_relaxed);
   client_->in_command.store(1, std::memory_order_relaxed);
-  if (shown_command_ == &info) return;
+  if (titled_command_ != &info) SetProcessTitleActivity(info.name);
+  titled_command_ = &info;
+  if (shown_command_ != &info) client_->last_command.Set(info.name);
   shown_command_ = &info;
-  client_->last_command.Set(info.name);
-  SetProcessTitleActivity(info.name);
 }
 
 void Session::Execute(Args args) {
@@ -95,7 +130,7 @@ void Session::Execute(Args args) {
   } else if (!ArityFits(*info, args.size())) {
     Stats::AddRejected(CommandIndex(*info));
     reply_.Error(fmt::format("ERR wrong number of arguments for '{}' command", info->name));
-  } else if (!authenticated_ && (info->flags & kNoAuth) == 0) {
+  } else if (!MayExecute() && (info->flags & kNoAuth) == 0) {
     Stats::AddRejected(CommandIndex(*info));
     Stats::Add(StatId::kAuthFailures);
     reply_.Error("NOAUTH Authentication required.");

@@ -34,6 +34,7 @@ class Session {
   Session& operator=(const Session&) = delete;
 
   Reply& reply() { return reply_; }
+  const Reply& reply() const { return reply_; }
   uint32_t database() const { return database_; }
   void set_database(uint32_t database);       // and in ClientInfo, process title
   int64_t now_ms() const { return now_ms_; }  // the command's start; constant within a command
@@ -41,6 +42,8 @@ class Session {
   int socket_fd() const { return socket_fd_; }
   bool authenticated() const { return authenticated_; }
   void set_authenticated(bool yes) { authenticated_ = yes; }
+  // Authenticated, or no password is demanded.
+  bool MayExecute() const;
   void set_resp_version(int version);
   int resp_version() const { return reply_.resp3() ? 3 : 2; }
   void set_reply_mode(ReplyMode mode) { reply_mode_ = mode; }
@@ -51,6 +54,12 @@ class Session {
   // The connection is closed after the replies so far are sent.
   void Close(CloseReason reason) { close_ = reason; }
   CloseReason close_reason() const { return close_; }
+
+  // CLIENT KILL and the like, for this use of the slot.
+  bool EndRequested() const;
+
+  // For CLIENT LIST: bytes received but not executed yet, and replies not sent yet.
+  void ShowBuffers(size_t query_bytes, size_t output_bytes);
 
   // RESET: as if newly connected (database 0, RESP2, no name, not authenticated).
   void Reset();
@@ -69,6 +78,7 @@ class Session {
   void RejectUnknown(Args args, const CommandInfo* container);
   void ShowCommand(const CommandInfo& info);
   int64_t LapNs();
+  void ShowNewClient();
 
   std::string output_;
   Reply reply_{&output_};
@@ -81,6 +91,7 @@ class Session {
   int socket_fd_;
   ClientInfo* client_;
   const CommandInfo* shown_command_ = nullptr;
+  const CommandInfo* titled_command_ = nullptr;  // null: the title shows something else
 
   int64_t lap_started_ns_ = 0;  // MonotonicNs of the last command's end
   int64_t unreported_ns_ = 0;   // below a microsecond, carried to the next command

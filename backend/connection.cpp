@@ -1,0 +1,213 @@
+#include "backend/connection.h"
+
+#include <malloc.h>
+
+#include <algorithm>
+
+#include "base/log.h"
+#include "conf/settings.h"
+#include "conf/shared_settings.h"
+#include "shmem/latch.h"
+#include "shmem/stats.h"
+
+namespace warren {
+namespace {
+
+// With more replies than this waiting, some are sent before the batch is done.
+constexpr size_t kEarlySendBytes = 256 * 1024;
+// A client that takes nothing for this long may be stuck in sending: its requests are taken in.
+constexpr int64_t kStallMs = 50;
+// How long a connection stays for replies that its client may not fetch any more.
+constexpr int64_t kLastRepliesMs = 10'000;
+// Buffers larger than this are given back after a moment without requests.
+constexpr size_t kKeptBufferBytes = 64 * 1024;
+constexpr int64_t kIdleReleaseMs = 1000;
+
+StatId CloseCounter(CloseReason reason) {
+  switch (reason) {
+    case CloseReason::kQuit:
+      return StatId::kConnectionsClosedQuit;
+    case CloseReason::kKilled:
+    case CloseReason::kShutdown:
+      return StatId::kConnectionsClosedKilled;
+    case CloseReason::kIdle:
+      return StatId::kConnectionsClosedIdle;
+    case CloseReason::kProtocol:
+      return StatId::kConnectionsClosedProtocol;
+    case CloseReason::kOutputLimit:
+      return StatId::kConnectionsClosedOutputLimit;
+    case CloseReason::kNone:
+    case CloseReason::kClient:
+      break;
+  }
+  return StatId::kConnectionsClosedClient;
+}
+
+}  // namespace
+
+ClientConnection::ClientConnection(int socket_fd) : io_(socket_fd), session_(socket_fd) {
+  RenewSettings();
+  RenewLimits();
+}
+
+void ClientConnection::RenewLimits() {
+  const Settings& settings = GetSettings();
+  limits_.bulk_bytes =
+      std::max<uint64_t>(settings.max_value_size_bytes, settings.max_key_size_bytes);
+  limits_.query_bytes = settings.client_query_limit_bytes;
+}
+
+// Whoever set the latch or sent a signal said elsewhere what it wants.
+void ClientConnection::AttendToWakeUp() {
+  Latch::TakeLatch();
+  if (Latch::TakeReload()) {
+    if (Status reopened = log::Reopen(); !reopened.ok()) {
+      log::Warning("{}", reopened.error().message);
+    }
+  }
+  if (Latch::TerminateRequested()) session_.Close(CloseReason::kShutdown);
+  if (session_.EndRequested()) session_.Close(CloseReason::kKilled);
+}
+
+void ClientConnection::ExecuteReceived() {
+  session_.BeginBatch();
+  while (Open()) {
+    if (RenewSettings()) RenewLimits();
+    limits_.authenticated = session_.MayExecute();
+    switch (parser_.Next(limits_)) {
+      case RequestParser::Outcome::kNeedMore:
+        return;
+      case RequestParser::Outcome::kError:
+        session_.reply().Error("ERR " + parser_.error());
+        return session_.Close(CloseReason::kProtocol);
+      case RequestParser::Outcome::kRequest:
+        session_.Execute(parser_.args());
+    }
+    if (Latch::Pending()) AttendToWakeUp();
+    if (OverOutputLimit()) return session_.Close(CloseReason::kOutputLimit);
+    if (io_.Unsent(session_.output()) > kEarlySendBytes) SendEarly();
+  }
+}
+
+void ClientConnection::Send() {
+  const size_t before = io_.Unsent(session_.output());
+  if (before == 0) return;
+  if (!io_.Send(&session_.output())) return session_.Close(CloseReason::kClient);
+  const size_t unsent = io_.Unsent(session_.output());
+  if (unsent < before) stalled_ = false;
+  session_.ShowBuffers(parser_.PendingBytes(), unsent);
+  const uint64_t limit = GetSettings().client_output_limit_bytes;
+  session_.reply().set_limit(limit == 0 ? 0 : limit + io_.sent());
+}
+
+// A client that reads at its own pace is waited for, so that its replies don't pile up here.
+void ClientConnection::SendEarly() {
+  Send();
+  while (Open() && !stalled_ && io_.Unsent(session_.output()) > kEarlySendBytes) WaitToSend();
+}
+
+// Replies are left over. As long as the client takes some now and then, nothing else is done; then
+// its requests are taken in as well.
+void ClientConnection::WaitToSend() {
+  const int64_t idle_ms = GetSettings().client_idle_timeout_ms;
+  const bool input = stalled_ && !input_ended_;
+  int64_t timeout_ms = kStallMs;
+  if (stalled_) timeout_ms = input_ended_ ? kLastRepliesMs : (idle_ms == 0 ? -1 : idle_ms);
+  switch (io_.Wait(input, true, timeout_ms)) {
+    case IoEvent::kInterrupted:
+      return AttendToWakeUp();
+    case IoEvent::kTimeout:
+      if (stalled_) session_.Close(input_ended_ ? CloseReason::kClient : CloseReason::kIdle);
+      stalled_ = true;
+      return;
+    case IoEvent::kReady:
+      Send();
+      if (input && Open()) {
+        size_t received = 0;
+        const IoEvent event = io_.ReceiveNow(parser_.WritableSpace(), &received);
+        if (event != IoEvent::kTimeout) TakeIn(event, received);
+      }
+      return;
+    case IoEvent::kEnd:
+    case IoEvent::kBroken:
+      return session_.Close(CloseReason::kClient);
+  }
+}
+
+void ClientConnection::TakeIn(IoEvent event, size_t received) {
+  switch (event) {
+    case IoEvent::kReady:
+      return parser_.Received(received);
+    case IoEvent::kEnd:
+      // It may still read: what it asked for is sent before the connection ends.
+      input_ended_ = true;
+      return;
+    case IoEvent::kBroken:
+      return session_.Close(CloseReason::kClient);
+    case IoEvent::kTimeout:
+      return session_.Close(CloseReason::kIdle);
+    case IoEvent::kInterrupted:
+      return AttendToWakeUp();
+  }
+}
+
+// After a moment without requests; the extra system call is nothing beside the large request that
+// made the buffers grow.
+void ClientConnection::ReleaseMemoryOnceIdle() {
+  if (parser_.Capacity() <= kKeptBufferBytes && session_.output().capacity() <= kKeptBufferBytes) {
+    return;
+  }
+  if (io_.Wait(true, false, kIdleReleaseMs) != IoEvent::kTimeout) return;
+  parser_.Shrink();
+  session_.output().shrink_to_fit();
+  malloc_trim(0);
+}
+
+void ClientConnection::Receive() {
+  if (parser_.PendingBytes() == 0) ReleaseMemoryOnceIdle();
+  size_t received = 0;
+  const IoEvent event = io_.Receive(parser_.WritableSpace(), &received);
+  TakeIn(event, received);
+}
+
+void ClientConnection::Serve() {
+  AttendToWakeUp();  // what was asked for before there was a handler
+  while (Open()) {
+    ExecuteReceived();
+    Send();
+    if (!Open()) break;
+    if (io_.Unsent(session_.output()) > 0) {
+      WaitToSend();
+    } else if (input_ended_) {
+      session_.Close(CloseReason::kClient);
+    } else {
+      Receive();
+    }
+  }
+  Finish();
+}
+
+// The replies to what was executed still go out, as far as the client takes them soon.
+void ClientConnection::SendRest() {
+  while (io_.Unsent(session_.output()) > 0) {
+    if (!io_.Send(&session_.output())) return;
+    if (io_.Unsent(session_.output()) == 0) return;
+    const int64_t patience_ms = Latch::Pending() ? 0 : kLastRepliesMs;
+    if (io_.Wait(false, true, patience_ms) != IoEvent::kReady) return;
+  }
+}
+
+void ClientConnection::Finish() {
+  const CloseReason reason = session_.close_reason();
+  if (reason != CloseReason::kOutputLimit && reason != CloseReason::kClient) SendRest();
+  if (reason == CloseReason::kProtocol) io_.CloseGently();
+  Stats::Add(CloseCounter(reason));
+}
+
+int BackendMain(int socket_fd) {
+  ClientConnection connection(socket_fd);
+  connection.Serve();
+  return 0;
+}
+
+}  // namespace warren

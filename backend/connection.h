@@ -1,0 +1,46 @@
+// How does a backend serve its client, from the first byte to the last?
+//
+//   receive -> parse and execute everything that came -> send -> receive ...
+//
+// See also: session.h (one command), client_io.h (bytes), wait_policy.h (waiting).
+#pragma once
+
+#include "backend/client_io.h"
+#include "backend/protocol.h"
+#include "backend/session.h"
+
+namespace warren {
+
+class ClientConnection {
+ public:
+  explicit ClientConnection(int socket_fd);
+
+  // Until the client or the server ends the connection.
+  void Serve();
+
+  CloseReason close_reason() const { return session_.close_reason(); }
+
+ private:
+  bool Open() const { return session_.close_reason() == CloseReason::kNone; }
+  bool OverOutputLimit() const { return session_.reply().overflowed(); }
+  void AttendToWakeUp();
+  void RenewLimits();
+  void ExecuteReceived();
+  void Send();
+  void SendEarly();
+  void WaitToSend();
+  void SendRest();
+  void Receive();
+  void ReleaseMemoryOnceIdle();
+  void TakeIn(IoEvent event, size_t received);
+  void Finish();
+
+  ClientIo io_;
+  Session session_;
+  RequestParser parser_;
+  RequestLimits limits_;
+  bool input_ended_ = false;
+  bool stalled_ = false;  // the client has taken no replies for a while, though some wait for it
+};
+
+}  // namespace warren

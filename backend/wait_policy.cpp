@@ -1,0 +1,104 @@
+#include "backend/wait_policy.h"
+
+#include <sched.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+
+#include "base/clock.h"
+#include "base/process_title.h"
+#include "conf/settings.h"
+#include "lwlock/lwlock.h"
+#include "shmem/latch.h"
+#include "shmem/segment.h"
+
+namespace warren {
+namespace {
+
+// About what falling asleep and being woken costs here; spinning longer could only lose.
+constexpr int64_t kSpinNs = 40'000;
+// A client that lets so many spins in a row run out thinks between its requests: spin only now and
+// then to notice when it no longer does.
+constexpr uint32_t kVainSpins = 4;
+constexpr uint32_t kSpinAgainEvery = 64;
+constexpr uint32_t kRecountEvery = 4096;
+
+int32_t ProcessorCount() {
+  cpu_set_t set;
+  return sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : 1;
+}
+
+}  // namespace
+
+ClientWait::ClientWait() : processors_(ProcessorCount()) {
+  const sched_param parameter{};
+  sched_setscheduler(0, SCHED_BATCH, &parameter);  // refused in some containers: then without
+  SetWorking(true);
+}
+
+ClientWait::~ClientWait() { SetWorking(false); }
+
+void ClientWait::SetWorking(bool working) {
+  Proc* self = ProcArray::SelfOrNull();
+  if (self == nullptr || self->client.working.load(std::memory_order_relaxed) == working) return;
+  self->client.working.store(working, std::memory_order_relaxed);
+  Segment::Server().working_backends.fetch_add(working ? 1 : -1, std::memory_order_relaxed);
+}
+
+// Others change the number meanwhile, so the result may be off by a few until the next time. It
+// only chooses between two ways to wait.
+void ClientWait::Recount() {
+  int32_t working = 0;
+  for (const Proc& proc : Segment::Procs().slots()) {
+    if (proc.life.load(std::memory_order_relaxed) == ProcLife::kRunning) {
+      working += proc.client.working.load(std::memory_order_relaxed);
+    }
+  }
+  Segment::Server().working_backends.store(working, std::memory_order_relaxed);
+}
+
+bool ClientWait::SpinPays() {
+  if (!Segment::Exists()) return false;
+  if (++waits_ % kRecountEvery == 0) Recount();
+  // One processor is left for the client, if it is on this machine.
+  if (Segment::Server().working_backends.load(std::memory_order_relaxed) >= processors_)
+    return false;
+  return vain_spins_ < kVainSpins || waits_ % kSpinAgainEvery == 0;
+}
+
+ssize_t ClientWait::Spin(int fd, std::span<char> space) {
+  const int64_t end = MonotonicNs() + kSpinNs;
+  do {
+    const ssize_t n = recv(fd, space.data(), space.size(), MSG_DONTWAIT);
+    if (n >= 0 || errno != EAGAIN || Latch::Pending()) {
+      vain_spins_ = 0;
+      return n;
+    }
+  } while (MonotonicNs() < end);
+  ++vain_spins_;
+  errno = EAGAIN;
+  return -1;
+}
+
+ssize_t ClientWait::Sleep(int fd, std::span<char> space) {
+  SetProcessTitleActivity("idle");
+  SetWorking(false);
+  const ScopedWait wait(WaitEvent::kClientRead);
+  const ssize_t n = recv(fd, space.data(), space.size(), 0);
+  SetWorking(true);
+  return n;
+}
+
+ssize_t ClientWait::Receive(int fd, std::span<char> space) {
+  const WaitPolicy policy = GetSettings().wait_policy;
+  const bool spin = policy == WaitPolicy::kSpin || (policy == WaitPolicy::kAdaptive && SpinPays());
+  if (spin) {
+    const ssize_t n = Spin(fd, space);
+    if (n >= 0 || errno != EAGAIN || Latch::Pending()) return n;
+  } else if (policy != WaitPolicy::kBlock) {
+    sched_yield();
+  }
+  return Sleep(fd, space);
+}
+
+}  // namespace warren

@@ -1,0 +1,51 @@
+// How does a backend wait for its client's next bytes?
+//
+// A process per client pays for waiting in two places: falling asleep and being woken costs more
+// than a command, and a woken process takes the processor from one that still has work. So:
+//
+//   alone, a processor to spare   look again and again for a short while (spin), then sleep: the
+//                                 client's next request usually comes before sleeping would pay
+//   others are at work            offer them the processor once (yield), then sleep: meanwhile the
+//                                 next request often arrives, and the sleep does not happen
+//
+// Whether others are at work is ServerState::working_backends. An idle server uses no processor
+// time under either. README.md has the figures.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+namespace warren {
+
+class ClientWait {
+ public:
+  // Counts this process as working until it is destroyed. Also asks the kernel to treat it as batch
+  // work: a wake-up does not interrupt whoever runs.
+  ClientWait();
+  ~ClientWait();
+  ClientWait(const ClientWait&) = delete;
+  ClientWait& operator=(const ClientWait&) = delete;
+
+  // One recv on the socket that Latch guards, after waiting as wait_policy says. Result and errno
+  // are recv's: EAGAIN and EINTR also stand for a wake-up (Latch::Pending()), and EAGAIN for
+  // SO_RCVTIMEO.
+  ssize_t Receive(int fd, std::span<char> space);
+
+  // While asleep elsewhere for the client's sake.
+  void SetWorking(bool working);
+
+ private:
+  bool SpinPays();
+  ssize_t Spin(int fd, std::span<char> space);
+  ssize_t Sleep(int fd, std::span<char> space);
+  static void Recount();
+
+  uint32_t waits_ = 0;
+  uint32_t vain_spins_ = 0;  // in a row
+  int32_t processors_;
+};
+
+}  // namespace warren
