@@ -118,8 +118,9 @@ using enum SettingChange;
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wmissing-field-initializers"
 constexpr auto kSettingTable = std::to_array<SettingInfo>({
-#include "conf/ignored_settings_list.def"
 #include "conf/settings_list.def"
+
+#include "conf/ignored_settings_list.def"
 });
 #pragma GCC diagnostic pop
 
