@@ -55,11 +55,15 @@ struct Sleeper {
   Child child;
 };
 
+void Spin(uint32_t count) {
+  for (uint32_t i = 0; i < count; ++i) asm volatile("");
+}
+
 // As a backend sleeps: look at what may have been asked, arm, look for a wake-up, then recv. Ends
 // when told to; true if that was in order.
 bool ServeInRecv(Shared& shared, int fd) {
   Latch::GuardSocket(fd);
-  for (;;) {
+  for (uint32_t round = 0;; ++round) {
     shared.answered.store(shared.asked.load());
     if (Latch::TerminateRequested()) return true;
     Latch::Arm();
@@ -67,6 +71,8 @@ bool ServeInRecv(Shared& shared, int fd) {
       Latch::TakeLatch();
       continue;
     }
+    // The window that a flag alone would leave open, made wide and of different widths.
+    Spin(round * 37 % 3001);
     char byte;
     const ssize_t got = recv(fd, &byte, 1, 0);
     if (got == 0) return true;
@@ -94,7 +100,7 @@ void AskManyTimes(Shared& shared, Sleeper& sleeper) {
     while (shared.answered.load() != static_cast<uint64_t>(i)) {
       if (MonotonicNs() > deadline_ns) FAIL("wake-up " << i << " was lost");
       // Different lengths of spinning make the wake-up meet different moments.
-      for (int spin = 0; spin < i % 997; ++spin) asm volatile("");
+      Spin(static_cast<uint32_t>(i) % 997);
       if (i % 3 == 0) sched_yield();
     }
   }
