@@ -10,6 +10,7 @@
 
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/fault_point.h"
 
 namespace warren {
 namespace {
@@ -139,6 +140,7 @@ void Latch::Arm() {
   // Before the call: a handler in between says true again, and at worst the next Arm makes a
   // blocking socket blocking. The other way round it could stay non-blocking for ever.
   g_maybe_nonblocking.store(false);
+  FAULT_POINT(kLatchArm);
   fcntl(g_socket.load(), F_SETFL, g_socket_flags.load());
 }
 

@@ -13,6 +13,7 @@
 #include <cerrno>
 
 #include "base/clock.h"
+#include "base/fault_point.h"
 #include "tests/support/actors.h"
 #include "tests/support/segment_world.h"
 #include "tests/support/shared_region.h"
@@ -72,7 +73,7 @@ bool ServeInRecv(Shared& shared, int fd) {
       continue;
     }
     // The window that a flag alone would leave open, made wide and of different widths.
-    Spin(round * 37 % 3001);
+    Spin(round * 37 % 30011);
     char byte;
     const ssize_t got = recv(fd, &byte, 1, 0);
     if (got == 0) return true;
@@ -153,6 +154,47 @@ TEST_CASE("bytes and wake-ups together lose neither") {
     if (i % 3 == 0) SetLatch(Segment::Procs(), sleeper.owner);
   }
   CHECK(sleeper.child.Succeeded());
+}
+
+TEST_CASE("a wake-up after the last look and before recv makes recv return") {
+  const Sockets sockets;
+  Child child([&] {
+    Latch::InstallHandlers();
+    Latch::GuardSocket(sockets.ends[1]);
+    for (int i = 0; i < 3; ++i) {
+      Latch::Arm();
+      if (Latch::Pending()) return false;
+      raise(SIGURG);
+      char byte;
+      if (recv(sockets.ends[1], &byte, 1, 0) != -1 || errno != EAGAIN) return false;
+      if (!Latch::TakeLatch()) return false;
+    }
+    return true;
+  });
+  CHECK(child.Succeeded(5));
+}
+
+TEST_CASE("a wake-up in the middle of arming leaves neither a deaf nor a restless socket") {
+  const Sockets sockets;
+  Child child([&] {
+    Latch::InstallHandlers();
+    Latch::GuardSocket(sockets.ends[1]);
+    raise(SIGURG);
+    Latch::TakeLatch();
+    SetFaultAction(FaultPoint::kLatchArm, [](FaultPoint, void*) -> Status {
+      raise(SIGURG);
+      return {};
+    });
+    Latch::Arm();
+    ClearFaultActions();
+    if (!Latch::TakeLatch()) return false;  // it came before the look that follows Arm
+    Latch::Arm();
+    const auto nonblocking = [&] { return (fcntl(sockets.ends[1], F_GETFL) & O_NONBLOCK) != 0; };
+    if (Latch::Pending() || nonblocking()) return false;
+    raise(SIGURG);
+    return nonblocking();
+  });
+  CHECK(child.Succeeded(5));
 }
 
 TEST_CASE("a stale owner wakes nobody") {
