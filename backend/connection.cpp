@@ -4,7 +4,6 @@
 
 #include <algorithm>
 
-#include "base/log.h"
 #include "conf/settings.h"
 #include "conf/shared_settings.h"
 #include "shmem/latch.h"
@@ -57,18 +56,6 @@ void ClientConnection::RenewLimits() {
   limits_.query_bytes = settings.client_query_limit_bytes;
 }
 
-// Whoever set the latch or sent a signal said elsewhere what it wants.
-void ClientConnection::AttendToWakeUp() {
-  Latch::TakeLatch();
-  if (Latch::TakeReload()) {
-    if (Status reopened = log::Reopen(); !reopened.ok()) {
-      log::Warning("{}", reopened.error().message);
-    }
-  }
-  if (Latch::TerminateRequested()) session_.Close(CloseReason::kShutdown);
-  if (session_.EndRequested()) session_.Close(CloseReason::kKilled);
-}
-
 void ClientConnection::ExecuteReceived() {
   session_.BeginBatch();
   while (Open()) {
@@ -83,7 +70,7 @@ void ClientConnection::ExecuteReceived() {
       case RequestParser::Outcome::kRequest:
         session_.Execute(parser_.args());
     }
-    if (Latch::Pending()) AttendToWakeUp();
+    if (Latch::Pending()) session_.AttendToWakeUp();
     if (OverOutputLimit()) return session_.Close(CloseReason::kOutputLimit);
     if (io_.Unsent(session_.output()) > kEarlySendBytes) SendEarly();
   }
@@ -115,7 +102,7 @@ void ClientConnection::WaitToSend() {
   if (stalled_) timeout_ms = input_ended_ ? kLastRepliesMs : (idle_ms == 0 ? -1 : idle_ms);
   switch (io_.Wait(input, true, timeout_ms)) {
     case IoEvent::kInterrupted:
-      return AttendToWakeUp();
+      return session_.AttendToWakeUp();
     case IoEvent::kTimeout:
       if (stalled_) session_.Close(input_ended_ ? CloseReason::kClient : CloseReason::kIdle);
       stalled_ = true;
@@ -147,7 +134,7 @@ void ClientConnection::TakeIn(IoEvent event, size_t received) {
     case IoEvent::kTimeout:
       return session_.Close(CloseReason::kIdle);
     case IoEvent::kInterrupted:
-      return AttendToWakeUp();
+      return session_.AttendToWakeUp();
   }
 }
 
@@ -171,7 +158,7 @@ void ClientConnection::Receive() {
 }
 
 void ClientConnection::Serve() {
-  AttendToWakeUp();  // what was asked for before there was a handler
+  session_.AttendToWakeUp();  // what was asked for before there was a handler
   while (Open()) {
     ExecuteReceived();
     Send();

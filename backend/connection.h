@@ -23,7 +23,6 @@ class ClientConnection {
  private:
   bool Open() const { return session_.close_reason() == CloseReason::kNone; }
   bool OverOutputLimit() const { return session_.reply().overflowed(); }
-  void AttendToWakeUp();
   void RenewLimits();
   void ExecuteReceived();
   void Send();

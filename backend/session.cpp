@@ -8,9 +8,11 @@
 #include "base/ascii.h"
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/process_title.h"
 #include "conf/settings.h"
 #include "lwlock/lwlock.h"
+#include "shmem/latch.h"
 #include "shmem/segment.h"
 #include "shmem/stats.h"
 
@@ -37,8 +39,8 @@ Session::Session(int socket_fd) : socket_fd_(socket_fd), client_(OwnClientInfo()
   ShowNewClient();
   set_resp_version(2);
   set_database(0);
-  const uint64_t limit = GetSettings().client_output_limit_bytes;
-  reply_.set_limit(limit);
+  set_authenticated(GetSettings().requirepass.empty());
+  reply_.set_limit(GetSettings().client_output_limit_bytes);
 }
 
 // Everything that the slot's former process left there is replaced.
@@ -66,6 +68,28 @@ bool Session::EndRequested() const {
   return self != nullptr && self->end_requested.load() == self->generation.load();
 }
 
+// Whoever set the latch or sent the signal has said elsewhere what it wants.
+void Session::AttendToWakeUp() {
+  Latch::TakeLatch();
+  if (Latch::TakeReload()) {
+    if (Status reopened = log::Reopen(); !reopened.ok()) {
+      log::Warning("{}", reopened.error().message);
+    }
+  }
+  if (Latch::TerminateRequested()) Close(CloseReason::kShutdown);
+  if (EndRequested()) Close(CloseReason::kKilled);
+}
+
+bool Session::SleepUntil(int64_t deadline_us) {
+  for (;;) {
+    const int64_t left_us = deadline_us - MonotonicUs();
+    if (left_us <= 0) return true;
+    if (!Latch::Wait((left_us + 999) / 1000)) continue;
+    AttendToWakeUp();
+    if (close_ != CloseReason::kNone) return false;
+  }
+}
+
 void Session::ShowBuffers(size_t query_bytes, size_t output_bytes) {
   client_->query_bytes.store(static_cast<uint32_t>(query_bytes), std::memory_order_relaxed);
   client_->output_bytes.store(output_bytes, std::memory_order_relaxed);
@@ -87,7 +111,7 @@ void Session::Reset() {
   set_resp_version(2);
   set_database(0);
   set_reply_mode(ReplyMode::kOn);
-  set_authenticated(false);
+  set_authenticated(GetSettings().requirepass.empty());
   client_->name.Set("");
   client_->no_evict.store(0, std::memory_order_relaxed);
 }
@@ -121,24 +145,27 @@ void Session::ShowCommand(const CommandInfo& info) {
 
 void Session::Execute(Args args) {
   const size_t start = output_.size();
-  const ReplyMode mode = reply_mode_;
+  if (reply_mode_ == ReplyMode::kSkipNext) reply_mode_ = ReplyMode::kSkipThis;
+  Dispatch(args);
+  if (reply_mode_ != ReplyMode::kOn) output_.resize(start);
+  if (reply_mode_ == ReplyMode::kSkipThis) reply_mode_ = ReplyMode::kOn;
+}
+
+void Session::Dispatch(Args args) {
   const CommandInfo* container = nullptr;
   const CommandInfo* info = FindCommand(args, &container);
   reply_.BeginCommand();
-  if (info == nullptr) {
-    RejectUnknown(args, container);
-  } else if (!ArityFits(*info, args.size())) {
+  if (info == nullptr) return RejectUnknown(args, container);
+  if (!ArityFits(*info, args.size())) {
     Stats::AddRejected(CommandIndex(*info));
-    reply_.Error(fmt::format("ERR wrong number of arguments for '{}' command", info->name));
-  } else if (!MayExecute() && (info->flags & kNoAuth) == 0) {
+    return reply_.Error(fmt::format("ERR wrong number of arguments for '{}' command", info->name));
+  }
+  if (!MayExecute() && (info->flags & kNoAuth) == 0) {
     Stats::AddRejected(CommandIndex(*info));
     Stats::Add(StatId::kAuthFailures);
-    reply_.Error("NOAUTH Authentication required.");
-  } else {
-    Run(*info, args);
+    return reply_.Error("NOAUTH Authentication required.");
   }
-  if (mode == ReplyMode::kSkipNext && reply_mode_ == mode) reply_mode_ = ReplyMode::kOn;
-  if (mode != ReplyMode::kOn && reply_mode_ != ReplyMode::kOn) output_.resize(start);
+  Run(*info, args);
 }
 
 void Session::Run(const CommandInfo& info, Args args) {

@@ -22,8 +22,9 @@ enum class CloseReason : uint8_t {
   kShutdown
 };
 
-// CLIENT REPLY: which commands' replies the client wants to see.
-enum class ReplyMode : uint8_t { kOn, kOff, kSkipNext };
+// CLIENT REPLY: which commands' replies the client wants to see. kSkipThis is kSkipNext while that
+// next command runs.
+enum class ReplyMode : uint8_t { kOn, kOff, kSkipNext, kSkipThis };
 
 // One per backend process. Commands reach everything through it; later: the open transaction.
 class Session {
@@ -47,6 +48,7 @@ class Session {
   void set_resp_version(int version);
   int resp_version() const { return reply_.resp3() ? 3 : 2; }
   void set_reply_mode(ReplyMode mode) { reply_mode_ = mode; }
+  ReplyMode reply_mode() const { return reply_mode_; }
 
   // What others see of this session: in its process slot, or a private one where there is none.
   ClientInfo& client() { return *client_; }
@@ -55,8 +57,11 @@ class Session {
   void Close(CloseReason reason) { close_ = reason; }
   CloseReason close_reason() const { return close_; }
 
-  // CLIENT KILL and the like, for this use of the slot.
-  bool EndRequested() const;
+  // Sees to what a wake-up or signal was sent for; the session is closed if that is what it says.
+  void AttendToWakeUp();
+
+  // Until `deadline_us` (MonotonicUs), or until this session is closed by a wake-up: then false.
+  bool SleepUntil(int64_t deadline_us);
 
   // For CLIENT LIST: bytes received but not executed yet, and replies not sent yet.
   void ShowBuffers(size_t query_bytes, size_t output_bytes);
@@ -74,6 +79,8 @@ class Session {
   std::string& output() { return output_; }
 
  private:
+  bool EndRequested() const;
+  void Dispatch(Args args);
   void Run(const CommandInfo& info, Args args);
   void RejectUnknown(Args args, const CommandInfo* container);
   void ShowCommand(const CommandInfo& info);
