@@ -3,7 +3,13 @@
 #include <cstring>
 
 #include "backend/command.h"
+#include "backend/commands_client.h"
+#include "backend/commands_config.h"
 #include "backend/commands_connection.h"
+#include "backend/commands_expire.h"
+#include "backend/commands_generic.h"
+#include "backend/commands_scan.h"
+#include "backend/commands_string.h"
 #include "base/ascii.h"
 
 namespace warren {
@@ -20,7 +26,13 @@ consteval auto MergeSorted(const CommandInfo (&... groups)[n]) {
 }
 
 // One line per group.
-constexpr auto kTable = MergeSorted(kConnectionCommands);
+constexpr auto kTable = MergeSorted(kClientCommands,      //
+                                    kConfigCommands,      //
+                                    kConnectionCommands,  //
+                                    kExpireCommands,      //
+                                    kGenericCommands,     //
+                                    kScanCommands,        //
+                                    kStringCommands);
 
 constexpr size_t kMaxNameBytes = 32;
 

@@ -188,10 +188,8 @@ void Session::Run(const CommandInfo& info, Args args) {
 
 void Session::RejectUnknown(Args args, const CommandInfo* container) {
   if (container != nullptr) {
-    std::string name(container->name);
-    for (char& c : name) c = AsciiUpper(c);
-    reply_.Error(fmt::format("ERR unknown subcommand '{}'. Try {} HELP.", Clipped(args[1]), name));
-    return;
+    return reply_.Error(fmt::format("ERR unknown subcommand '{}'. Try {} HELP.", Clipped(args[1]),
+                                    AsciiUpper(container->name)));
   }
   std::string shown;
   for (size_t i = 1; i < args.size() && shown.size() < 128; ++i) {
