@@ -55,7 +55,9 @@ class Store {
   // Read, decide, write as one atomic step: `decide` sees the key as it stands and returns what
   // shall become of it. It may be called more than once (the key changed meanwhile, pages had to be
   // let go); only the last call counts, so it must start from scratch each time. With
-  // NeedValue::kNo, Current::value is empty. Returns the change that was made.
+  // NeedValue::kNo, Current::value is empty, and a value to put that stands at the same address with
+  // the same size as in an earlier call must be the same bytes. Returns the change that was made:
+  // kKeep also where there was no key to erase or to give an expiry.
   static Result<Change::Kind> Modify(uint32_t database, std::string_view key, int64_t now_ms,
                                      NeedValue need,
                                      FunctionRef<Change(const Current&, uint64_t value_bytes)> decide);

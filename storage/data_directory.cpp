@@ -1,0 +1,284 @@
+#include "storage/data_directory.h"
+
+#include <dirent.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <memory>
+#include <utility>
+
+#include "base/file.h"
+#include "shmem/buffer_cache.h"
+#include "shmem/segment.h"
+#include "storage/control_file.h"
+#include "storage/data_file.h"
+#include "storage/database_counts.h"
+#include "storage/map_page.h"
+#include "storage/mini_transaction.h"
+#include "storage/operation.h"
+#include "storage/tree.h"
+
+namespace warren {
+namespace {
+
+// The first LSN of a new directory; 0 means "never".
+constexpr Lsn kFirstLsn = 1024;
+
+constexpr PageNo kInitialPages = 64;
+
+// Of the postmaster and every process forked after Open.
+std::string g_directory;
+ControlData g_control;
+
+std::string BasePath(const std::string& directory) { return directory + "/base"; }
+std::string DataPath(const std::string& directory) { return directory + "/base/main"; }
+
+std::string Named(const std::string& directory) {
+  return fmt::format("data directory \"{}\"", directory);
+}
+
+bool IsIgnoredEntry(std::string_view name) {
+  // A file system's own directory, and the postmaster's lock, which may be there before the rest.
+  return name == "." || name == ".." || name == "lost+found" || name == "postmaster.pid";
+}
+
+Result<bool> HasEntries(const std::string& directory) {
+  const std::unique_ptr<DIR, int (*)(DIR*)> stream(opendir(directory.c_str()), closedir);
+  if (stream == nullptr) return SystemError(errno, Named(directory), "cannot open");
+  while (const dirent* entry = readdir(stream.get())) {
+    if (!IsIgnoredEntry(entry->d_name)) return true;
+  }
+  return false;
+}
+
+Result<uint64_t> RandomId() {
+  uint64_t id = 0;
+  while (id == 0) {
+    if (getrandom(&id, sizeof id, 0) != sizeof id) {
+      return SystemError(errno, "system id", "no random numbers");
+    }
+  }
+  return id;
+}
+
+// -- Making a new one.
+
+struct PageImage {
+  alignas(8) std::byte bytes[kPageBytes] = {};
+};
+
+PageHeader& Begin(PageImage& page, PageType type) {
+  page = PageImage{};
+  PageHeader& header = HeaderOf(page.bytes);
+  header.type = type;
+  header.lsn = header.birth_lsn = kFirstLsn;
+  header.lower = header.upper = kPageBytes;
+  return header;
+}
+
+Status WriteFixedPages(DataFile& file, uint64_t system_id) {
+  PageImage page;
+  Begin(page, PageType::kFileHeader);
+  auto& header = *reinterpret_cast<FileHeader*>(page.bytes);
+  std::memcpy(header.magic, kDataFileMagic, sizeof header.magic);
+  header.format_version = kFormatVersion;
+  header.page_bytes = kPageBytes;
+  header.system_id = system_id;
+  RETURN_IF_ERROR(file.WritePage(0, page.bytes));
+  page = PageImage{};
+  InitMapPage(*reinterpret_cast<MapPage*>(page.bytes), MapPageOfGroup(0));
+  RETURN_IF_ERROR(file.WritePage(MapPageOfGroup(0), page.bytes));
+  for (uint32_t i = 0; i < kCatalogPages; ++i) {
+    Begin(page, PageType::kCatalog);
+    RETURN_IF_ERROR(file.WritePage(kFirstCatalogPage + i, page.bytes));
+  }
+  return file.Sync();
+}
+
+Status MakeFiles(const std::string& directory, uint32_t databases) {
+  ASSIGN_OR_RETURN(const uint64_t system_id, RandomId());
+  if (mkdir(BasePath(directory).c_str(), 0700) != 0) {
+    return SystemError(errno, Named(directory), "cannot create base");
+  }
+  DataFile file;
+  RETURN_IF_ERROR(file.Open(DataPath(directory), directory, /*create=*/true));
+  RETURN_IF_ERROR(file.GrowTo(kInitialPages));
+  RETURN_IF_ERROR(WriteFixedPages(file, system_id));
+  RETURN_IF_ERROR(SyncDirectory(BasePath(directory)));
+  // Last: a directory with a control file is complete.
+  ControlData control{};
+  control.state = DirectoryState::kClean;
+  control.system_id = system_id;
+  control.last_lsn = kFirstLsn;
+  control.databases = databases;
+  return WriteControl(directory, control);
+}
+
+void RemoveFiles(const std::string& directory, bool made_directory) {
+  unlink(DataPath(directory).c_str());
+  rmdir(BasePath(directory).c_str());
+  unlink(ControlPath(directory).c_str());
+  if (made_directory) rmdir(directory.c_str());
+}
+
+// -- Opening.
+
+Status CheckDatabaseCount(uint32_t databases) {
+  if (databases >= 1 && databases <= kMaxDatabases) return {};
+  return MakeError(ErrorCode::kGeneric, "databases must be between 1 and {}, not {}", kMaxDatabases,
+                   databases);
+}
+
+Status CheckFileHeader(const std::string& directory, DataFile& file, uint64_t system_id) {
+  PageImage page;
+  RETURN_IF_ERROR(file.ReadPage(0, page.bytes));
+  const auto& header = *reinterpret_cast<const FileHeader*>(page.bytes);
+  if (header.page.type != PageType::kFileHeader ||
+      std::memcmp(header.magic, kDataFileMagic, sizeof header.magic) != 0) {
+    return MakeError(ErrorCode::kCorrupt, "data file \"{}\" offset {}: not a Warren data file",
+                     DataPath(directory), offsetof(FileHeader, magic));
+  }
+  if (header.format_version != kFormatVersion || header.page_bytes != kPageBytes) {
+    return MakeError(ErrorCode::kCorrupt,
+                     "data file \"{}\" offset {}: format version {} with pages of {} bytes, this "
+                     "program reads version {} with pages of {} bytes",
+                     DataPath(directory), offsetof(FileHeader, format_version),
+                     header.format_version, header.page_bytes, kFormatVersion, kPageBytes);
+  }
+  if (header.system_id != system_id) {
+    return MakeError(ErrorCode::kCorrupt,
+                     "data file \"{}\" offset {}: system id {:016x}, the control file belongs to "
+                     "{:016x}",
+                     DataPath(directory), offsetof(FileHeader, system_id), header.system_id,
+                     system_id);
+  }
+  return {};
+}
+
+// The file is closed to everybody else: pages are read without the cache.
+Status CheckNothingIsCutOff(const std::string& directory, DataFile& file, uint32_t databases) {
+  PageImage page;
+  for (uint32_t database = databases; database < kMaxDatabases; ++database) {
+    if (database == databases || CatalogIndexOf(database) == 0) {
+      RETURN_IF_ERROR(file.ReadPage(CatalogPageOf(database), page.bytes));
+    }
+    const auto& catalog = *reinterpret_cast<const CatalogPage*>(page.bytes);
+    const uint64_t keys = catalog.entries[CatalogIndexOf(database)].keys;
+    if (keys == 0) continue;
+    return MakeError(ErrorCode::kGeneric,
+                     "{}: databases is {}, but database {} has {} keys", Named(directory),
+                     databases, database, keys);
+  }
+  return {};
+}
+
+Status CheckState(const std::string& directory, const ControlData& control) {
+  if (control.state == DirectoryState::kClean) return {};
+  if (control.state != DirectoryState::kInUse) {
+    return MakeError(ErrorCode::kCorrupt, "control file \"{}\" offset {}: no state {}",
+                     ControlPath(directory), offsetof(ControlData, state),
+                     static_cast<uint32_t>(control.state));
+  }
+  return MakeError(ErrorCode::kGeneric,
+                   "{}: it was not shut down cleanly (control file offset {}): what was written "
+                   "since its last start may be lost or half there, and it cannot be repaired",
+                   Named(directory), offsetof(ControlData, state));
+}
+
+}  // namespace
+
+Result<DataDirectory::Kind> DataDirectory::Inspect(const std::string& directory) {
+  struct stat status;
+  if (stat(directory.c_str(), &status) != 0) {
+    if (errno == ENOENT) return Kind::kMissing;
+    return SystemError(errno, Named(directory), "cannot look at it");
+  }
+  if (!S_ISDIR(status.st_mode)) return Kind::kForeign;
+  if (stat(ControlPath(directory).c_str(), &status) == 0) return Kind::kWarren;
+  ASSIGN_OR_RETURN(const bool has_entries, HasEntries(directory));
+  return has_entries ? Kind::kForeign : Kind::kEmpty;
+}
+
+Status DataDirectory::Init(const std::string& directory, uint32_t databases) {
+  RETURN_IF_ERROR(CheckDatabaseCount(databases));
+  ASSIGN_OR_RETURN(const Kind kind, Inspect(directory));
+  if (kind == Kind::kWarren) {
+    return MakeError(ErrorCode::kGeneric, "{}: it is one already", Named(directory));
+  }
+  if (kind == Kind::kForeign) {
+    return MakeError(ErrorCode::kGeneric, "{}: it is neither empty nor Warren's", Named(directory));
+  }
+  const bool missing = kind == Kind::kMissing;
+  if (missing && mkdir(directory.c_str(), 0700) != 0) {
+    return SystemError(errno, Named(directory), "cannot create");
+  }
+  Status status = MakeFiles(directory, databases);
+  if (!status.ok()) RemoveFiles(directory, missing);
+  return status;
+}
+
+Status DataDirectory::Open(const std::string& directory, uint32_t databases) {
+  RETURN_IF_ERROR(CheckDatabaseCount(databases));
+  ASSIGN_OR_RETURN(ControlData control, ReadControl(directory));
+  RETURN_IF_ERROR(CheckState(directory, control));
+  DataFile& file = DataFile::Get();
+  RETURN_IF_ERROR(file.Open(DataPath(directory), directory, /*create=*/false));
+  RETURN_IF_ERROR(CheckFileHeader(directory, file, control.system_id));
+  RETURN_IF_ERROR(CheckNothingIsCutOff(directory, file, databases));
+  control.state = DirectoryState::kInUse;
+  control.databases = databases;
+  ++control.start_count;
+  RETURN_IF_ERROR(WriteControl(directory, control));
+  Segment::Log().insert.store(control.last_lsn, std::memory_order_seq_cst);
+  Segment::Server().start_count.store(control.start_count, std::memory_order_seq_cst);
+  BufferCache::Bind(&file);
+  g_directory = directory;
+  g_control = control;
+  return {};
+}
+
+Status DataDirectory::LoadCatalog() {
+  for (uint32_t database = 0; database < Segment::Config().database_count; ++database) {
+    ASSIGN_OR_RETURN(const CatalogEntry entry, ReadCatalogEntry(database));
+    DatabaseCounts& counts = Segment::Database(database);
+    counts.keys.store(TaggedCount(entry.incarnation, entry.keys), std::memory_order_seq_cst);
+    counts.expires.store(TaggedCount(entry.incarnation, entry.expires), std::memory_order_seq_cst);
+  }
+  return {};
+}
+
+namespace {
+
+Result<Step> StoreCounts(uint32_t database) {
+  const DatabaseCounts& counts = Segment::Database(database);
+  const CatalogCountsPayload payload{CountOf(counts.keys.load()), CountOf(counts.expires.load())};
+  ASSIGN_OR_RETURN(ExclusivePage catalog, BufferCache::GetExclusive(CatalogPageOf(database)));
+  const CatalogEntry& entry = catalog.As<CatalogPage>().entries[CatalogIndexOf(database)];
+  if (entry.keys == payload.keys && entry.expires == payload.expires) return Step::kDone;
+  const auto from =
+      static_cast<uint16_t>(reinterpret_cast<const std::byte*>(&entry) - catalog.bytes());
+  MiniTransaction change(RecordType::kCatalogCounts, database, entry.incarnation);
+  change.AddPage(catalog, PageRole::kCatalog,
+                 {sizeof(PageHeader), from, static_cast<uint16_t>(from + sizeof(CatalogEntry))});
+  change.AddPayload(payload);
+  change.Commit();
+  return Step::kDone;
+}
+
+}  // namespace
+
+Status DataDirectory::CloseCleanly() {
+  for (uint32_t database = 0; database < Segment::Config().database_count; ++database) {
+    RETURN_IF_ERROR(RunSteps([&] { return StoreCounts(database); }));
+  }
+  RETURN_IF_ERROR(BufferCache::WriteAll());
+  ControlData control = g_control;
+  control.state = DirectoryState::kClean;
+  control.last_lsn = Segment::Log().insert.load(std::memory_order_seq_cst);
+  return WriteControl(g_directory, control);
+}
+
+}  // namespace warren

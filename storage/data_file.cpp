@@ -1,0 +1,145 @@
+#include "storage/data_file.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "base/checksum.h"
+#include "base/file.h"
+#include "shmem/segment.h"
+#include "shmem/stats.h"
+#include "storage/page.h"
+
+namespace warren {
+namespace {
+
+constexpr std::string_view kFileName = "data file \"base/main\"";
+
+// A sixteenth of the file at a time, between 1 MiB and 64 MiB.
+constexpr PageNo kMinChunkPages = 128;
+constexpr PageNo kMaxChunkPages = 8192;
+
+uint64_t OffsetOf(PageNo page_no) { return uint64_t{page_no} * kPageBytes; }
+
+bool AllZero(ConstPageBytes page) {
+  return page[0] == std::byte{0} && std::memcmp(page.data(), page.data() + 1, kPageBytes - 1) == 0;
+}
+
+uint64_t PageChecksum(std::byte* page, PageNo page_no) {
+  HeaderOf(page).checksum = 0;
+  return Checksum64({page, kPageBytes}, page_no);
+}
+
+}  // namespace
+
+std::string DescribePage(PageNo page_no) { return fmt::format("{} page {}", kFileName, page_no); }
+
+DataFile& DataFile::Get() {
+  static DataFile file;
+  return file;
+}
+
+Status DataFile::Open(const std::string& path, const std::string& directory, bool create) {
+  fd_.Reset(open(path.c_str(), O_RDWR | O_CLOEXEC | (create ? O_CREAT | O_EXCL : 0), 0600));
+  if (!fd_.valid()) {
+    return SystemError(errno, fmt::format("data file \"{}\"", path),
+                       create ? "cannot create" : "cannot open");
+  }
+  directory_ = directory;
+  page_count_ = 0;
+  return RefreshPageCount();
+}
+
+void DataFile::Close() {
+  fd_.Reset();
+  page_count_ = 0;
+}
+
+Status DataFile::RefreshPageCount() {
+  struct stat status;
+  if (fstat(fd_.get(), &status) != 0) return SystemError(errno, kFileName, "cannot stat");
+  page_count_ = static_cast<PageNo>(static_cast<uint64_t>(status.st_size) / kPageBytes);
+  return {};
+}
+
+Status DataFile::ReadPage(PageNo page_no, PageBytes page) {
+  if (page_no >= page_count_) {
+    RETURN_IF_ERROR(RefreshPageCount());
+    if (page_no >= page_count_) {
+      return MakeError(ErrorCode::kCorrupt, "{}: beyond the end of the file, which has {} pages",
+                       DescribePage(page_no), page_count_);
+    }
+  }
+  {
+    ScopedWait wait(WaitEvent::kDataFileRead);
+    RETURN_IF_ERROR(PreadFully(fd_.get(), page, OffsetOf(page_no), kFileName));
+  }
+  if (AllZero(page)) return {};
+  PageHeader& header = HeaderOf(page.data());
+  const uint64_t found = header.checksum;
+  const uint64_t expected = PageChecksum(page.data(), page_no);
+  if (found != expected) {
+    return MakeError(ErrorCode::kCorrupt, "{}: checksum mismatch, expected {:#018x} found {:#018x}",
+                     DescribePage(page_no), expected, found);
+  }
+  if (header.page_no != page_no) {
+    return MakeError(ErrorCode::kCorrupt, "{}: it calls itself page {}", DescribePage(page_no),
+                     header.page_no);
+  }
+  return {};
+}
+
+Status DataFile::WritePage(PageNo page_no, ConstPageBytes page) {
+  alignas(8) thread_local std::byte copy[kPageBytes];
+  std::memcpy(copy, page.data(), kPageBytes);
+  HeaderOf(copy).page_no = page_no;
+  HeaderOf(copy).checksum = PageChecksum(copy, page_no);
+  ScopedWait wait(WaitEvent::kDataFileWrite);
+  return PwriteFully(fd_.get(), copy, OffsetOf(page_no), DescribePage(page_no));
+}
+
+Status DataFile::Sync() {
+  ScopedWait wait(WaitEvent::kDataFileSync);
+  Stats::Add(StatId::kDataFileSyncs);
+  if (fdatasync(fd_.get()) != 0) return SystemError(errno, kFileName, "cannot sync");
+  return {};
+}
+
+Status DataFile::Allocate(PageNo first, PageNo count) {
+  int error;
+  do {
+    error = posix_fallocate(fd_.get(), static_cast<off_t>(OffsetOf(first)),
+                            static_cast<off_t>(OffsetOf(count)));
+  } while (error == EINTR);
+  if (error == 0) return {};
+  return SystemError(error, fmt::format("data directory \"{}\"", directory_),
+                     fmt::format("cannot extend the data file beyond {} pages", first));
+}
+
+Status DataFile::GrowTo(PageNo page_count) {
+  RETURN_IF_ERROR(RefreshPageCount());
+  if (page_count <= page_count_) return {};
+  RETURN_IF_ERROR(Allocate(page_count_, page_count - page_count_));
+  page_count_ = page_count;
+  return {};
+}
+
+Status DataFile::GrowBeyond(PageNo known_count) {
+  ExclusiveLock lock(Segment::DataFileLock());
+  RETURN_IF_ERROR(RefreshPageCount());
+  if (page_count_ > known_count) return {};
+  ScopedWait wait(WaitEvent::kDataFileExtend);
+  for (PageNo chunk = std::clamp(page_count_ / 16, kMinChunkPages, kMaxChunkPages);; chunk /= 2) {
+    Status status = Allocate(page_count_, chunk);
+    if (status.ok()) {
+      page_count_ += chunk;
+      return {};
+    }
+    if (status.error().code != ErrorCode::kNoSpace || chunk == 1) return status;
+  }
+}
+
+}  // namespace warren

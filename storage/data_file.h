@@ -1,0 +1,52 @@
+// How do pages get to and from the file base/main?
+//
+// Reads and writes are whole pages at page_no * kPageBytes by pread and pwrite, so that the one
+// descriptor can be inherited by every process. The file grows in chunks of allocated (not sparse)
+// space, so that a full disk shows before any page is changed and never at a write-out.
+//
+// Locking: GrowBy takes Segment::DataFileLock(); the others none.
+#pragma once
+
+#include <string>
+
+#include "base/unique_fd.h"
+#include "shmem/page_io.h"
+
+namespace warren {
+
+class DataFile : public PageIo {
+ public:
+  // Of the calling process and every one forked later.
+  static DataFile& Get();
+
+  // `create`: makes an empty file, which must not exist yet.
+  Status Open(const std::string& path, const std::string& directory, bool create);
+  void Close();
+
+  Status ReadPage(PageNo page_no, PageBytes page) override;
+  Status WritePage(PageNo page_no, ConstPageBytes page) override;
+  Status Sync() override;
+
+  // Pages that the file has room for: no more than there are, and exactly as many after Refresh.
+  PageNo page_count() const { return page_count_; }
+  Status RefreshPageCount();
+
+  // Makes the file longer than `known_count` pages, unless another process has done so meanwhile.
+  // Takes a chunk that grows with the file; less, down to one page, when there is no room for it.
+  // kNoSpace names the directory.
+  Status GrowBeyond(PageNo known_count);
+  // Without any lock, for a file that no other process uses: exactly to `page_count` pages.
+  Status GrowTo(PageNo page_count);
+
+ private:
+  Status Allocate(PageNo first, PageNo count);
+
+  UniqueFd fd_;
+  std::string directory_;
+  PageNo page_count_ = 0;
+};
+
+// `data file "base/main" page 7`: how every message about a page begins.
+std::string DescribePage(PageNo page_no);
+
+}  // namespace warren

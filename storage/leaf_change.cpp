@@ -1,0 +1,129 @@
+#include "storage/leaf_change.h"
+
+#include "storage/mini_transaction.h"
+#include "storage/page_space.h"
+#include "storage/tree_change.h"
+
+namespace warren {
+namespace {
+
+// The head of the chain that a change makes garbage, locked, if there is one.
+struct OldChain {
+  ExclusivePage head;
+
+  Status Lock(PageNo head_no) {
+    if (head_no == kNoPage) return {};
+    ASSIGN_OR_RETURN(head, BufferCache::GetExclusive(head_no));
+    return {};
+  }
+  void AddTo(MiniTransaction& change, MapPages& maps) {
+    if (!head.held()) return;
+    change.AddPage(head, PageRole::kOldChain, HeaderChanges());
+    maps.Set(change, head.page_no(), PageState::kPendingChain);
+  }
+};
+
+ChangedBytes ChangesOf(NodeView node, uint32_t slot, Placement placement) {
+  switch (placement) {
+    case Placement::kInPlace: {
+      const auto from = static_cast<uint16_t>(node.CellOffset(slot));
+      return {sizeof(NodeHeader), from, static_cast<uint16_t>(from + node.CellBytes(slot))};
+    }
+    case Placement::kFree:
+      return SlotChanges(node);
+    default:
+      return NodeChanges(node);
+  }
+}
+
+// The cell's bytes as pieces of the record's payload.
+class CellPieces {
+ public:
+  explicit CellPieces(const NewCell& cell) : cell_(cell) {
+    const bool chained = cell.head != kNoPage;
+    header_[0] = static_cast<std::byte>((cell.expire_at_ms != 0 ? kCellHasExpiry : 0) |
+                                        (chained ? kCellOverflow : 0));
+    StoreUnaligned(header_ + 2, static_cast<uint16_t>(cell.key.size()));
+    StoreUnaligned(header_ + 4,
+                   static_cast<uint16_t>(chained ? kOverflowRefBytes : cell.value.size()));
+    StoreUnaligned(reference_, cell.head);
+    StoreUnaligned(reference_ + 4, cell.chain_bytes);
+  }
+  void AddTo(MiniTransaction& change) {
+    change.AddPayload(header_, sizeof header_);
+    change.AddPayload(cell_.key);
+    if (cell_.expire_at_ms != 0) change.AddPayload(cell_.expire_at_ms);
+    if (cell_.head != kNoPage) {
+      change.AddPayload(reference_, sizeof reference_);
+    } else {
+      change.AddPayload(cell_.value);
+    }
+  }
+
+ private:
+  const NewCell& cell_;
+  std::byte header_[kLeafCellHeaderBytes] = {};
+  std::byte reference_[kOverflowRefBytes] = {};
+};
+
+struct OldCell {
+  PageNo chain = kNoPage;
+  bool has_expiry = false;
+};
+
+OldCell LookAtOld(NodeView node, uint32_t slot) {
+  const LeafCell cell = node.Leaf(slot);
+  return {cell.is_overflow() ? cell.overflow_head() : kNoPage, cell.has_expiry()};
+}
+
+}  // namespace
+
+Result<Step> PutKey(ExclusivePage& leaf, uint32_t slot, bool replace, const NewCell& cell,
+                     PageNo* old_chain) {
+  const NodeView node(leaf.bytes());
+  const Placement placement = PlanCell(node, slot, replace, cell.bytes());
+  if (placement == Placement::kNoRoom) return SplitNode(std::move(leaf), slot);
+  const OldCell old = replace ? LookAtOld(node, slot) : OldCell{};
+  const bool same_chain = old.chain == cell.head;
+  OldChain garbage;
+  MapPages maps;
+  if (!same_chain) {
+    RETURN_IF_ERROR(garbage.Lock(old.chain));
+    RETURN_IF_ERROR(maps.Lock({old.chain, cell.head}));
+  }
+  const LeafPutPayload payload{.slot = static_cast<uint16_t>(slot),
+                               .replace = replace ? uint16_t{1} : uint16_t{0},
+                               .cell_bytes = cell.bytes()};
+  CellPieces pieces(cell);
+  MiniTransaction change(RecordType::kLeafPut, node.page().database, node.page().incarnation);
+  change.AddPage(leaf, PageRole::kLeaf, ChangesOf(node, slot, placement));
+  garbage.AddTo(change, maps);
+  if (!same_chain && cell.head != kNoPage) maps.Set(change, cell.head, PageState::kUsed);
+  change.AddPayload(payload);
+  pieces.AddTo(change);
+  const int expires = (cell.expire_at_ms != 0 ? 1 : 0) - (old.has_expiry ? 1 : 0);
+  if (!replace || expires != 0) change.CountKeys(replace ? 0 : 1, expires);
+  change.Commit();
+  *old_chain = same_chain ? kNoPage : old.chain;
+  return Step::kDone;
+}
+
+Result<Step> EraseKey(ExclusivePage& leaf, uint32_t slot, PageNo* old_chain) {
+  const NodeView node(leaf.bytes());
+  const OldCell old = LookAtOld(node, slot);
+  OldChain garbage;
+  MapPages maps;
+  RETURN_IF_ERROR(garbage.Lock(old.chain));
+  RETURN_IF_ERROR(maps.Lock({old.chain}));
+  const LeafErasePayload payload{slot};
+  MiniTransaction change(RecordType::kLeafErase, node.page().database, node.page().incarnation);
+  change.AddPage(leaf, PageRole::kLeaf, SlotChanges(node));
+  garbage.AddTo(change, maps);
+  change.AddPayload(payload);
+  change.CountKeys(-1, old.has_expiry ? -1 : 0);
+  change.Commit();
+  *old_chain = old.chain;
+  return Step::kDone;
+}
+
+}  // namespace warren

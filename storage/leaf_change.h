@@ -1,0 +1,43 @@
+// How does one key's cell get into its leaf, and out of it?
+//
+// Locking: `leaf` is held exclusively, within an Operation. When kAgain or kNeedRoom is returned it
+// has been let go and nothing is changed but, perhaps, the tree's shape.
+#pragma once
+
+#include <string_view>
+
+#include "shmem/buffer_cache.h"
+#include "storage/node.h"
+#include "storage/operation.h"
+
+namespace warren {
+
+// A cell to be written. Its value is `value`, or the chain `head`.
+struct NewCell {
+  std::string_view key;
+  std::string_view value;
+  PageNo head = kNoPage;
+  uint64_t chain_bytes = 0;
+  int64_t expire_at_ms = 0;  // 0: none
+
+  uint32_t bytes() const {
+    const auto value_bytes =
+        head != kNoPage ? kOverflowRefBytes : static_cast<uint32_t>(value.size());
+    return kLeafCellHeaderBytes + static_cast<uint32_t>(key.size()) +
+           (expire_at_ms != 0 ? 8u : 0u) + value_bytes;
+  }
+};
+
+// Must a value go to a chain of its own? Independent of expiry, so that setting one never moves it.
+inline bool NeedsChain(std::string_view key, uint64_t value_bytes) {
+  return kLeafCellHeaderBytes + key.size() + 8 + value_bytes > kMaxCellBytes;
+}
+
+// Writes the cell at `slot`, instead of the one that is there if `replace`. A chain of the old cell that
+// is not the new one's becomes garbage: *old_chain. The leaf stays locked after kDone.
+Result<Step> PutKey(ExclusivePage& leaf, uint32_t slot, bool replace, const NewCell& cell,
+                     PageNo* old_chain);
+
+Result<Step> EraseKey(ExclusivePage& leaf, uint32_t slot, PageNo* old_chain);
+
+}  // namespace warren

@@ -1,0 +1,83 @@
+#include "storage/page_space.h"
+
+#include <algorithm>
+
+#include "base/check.h"
+#include "shmem/stats.h"
+#include "storage/data_file.h"
+
+namespace warren {
+namespace {
+
+// Of this process: the last group that had a free page.
+thread_local uint32_t t_group_hint = 0;
+
+uint32_t GroupCount(PageNo page_count) { return MapGroupOf(page_count + kPagesPerMap - 2); }
+
+std::optional<PageNo> FreePageInFile(const MapPage& map, PageNo map_page_no) {
+  const auto found = FindFreePage(map, map_page_no);
+  if (!found.has_value() || *found >= DataFile::Get().page_count()) return std::nullopt;
+  return found;
+}
+
+}  // namespace
+
+Status MapPages::Lock(std::initializer_list<PageNo> pages) {
+  std::array<PageNo, 8> wanted;
+  CHECK(pages.size() <= wanted.size());
+  size_t n = 0;
+  for (const PageNo page_no : pages) {
+    if (page_no != kNoPage) wanted[n++] = MapPageOf(page_no);
+  }
+  std::sort(wanted.begin(), wanted.begin() + static_cast<ptrdiff_t>(n));
+  const auto end = std::unique(wanted.begin(), wanted.begin() + static_cast<ptrdiff_t>(n));
+  CHECK(end - wanted.begin() <= static_cast<ptrdiff_t>(kMax), "too many map pages");
+  for (auto it = wanted.begin(); it != end; ++it) {
+    ASSIGN_OR_RETURN(maps_[count_], BufferCache::GetExclusive(*it));
+    ++count_;
+  }
+  return {};
+}
+
+ExclusivePage& MapPages::Of(PageNo page_no) {
+  const PageNo map_page_no = MapPageOf(page_no);
+  for (size_t i = 0; i < count_; ++i) {
+    if (maps_[i].page_no() == map_page_no) return maps_[i];
+  }
+  CHECK(false, "map page {} is not locked", map_page_no);
+  __builtin_unreachable();
+}
+
+Result<PageNo> FindFreePageAnywhere() {
+  const uint32_t groups = GroupCount(DataFile::Get().page_count());
+  for (uint32_t i = 0; i < groups; ++i) {
+    const uint32_t group = (t_group_hint + i) % groups;
+    const PageNo map_page_no = MapPageOfGroup(group);
+    ASSIGN_OR_RETURN(const SharedPage map, BufferCache::GetShared(map_page_no));
+    const auto found = FreePageInFile(map.As<MapPage>(), map_page_no);
+    if (!found.has_value()) continue;
+    t_group_hint = group;
+    return *found;
+  }
+  return kNoPage;
+}
+
+Result<bool> AllocatePage(std::initializer_list<PageNo> others, MapPages& maps,
+                          ExclusivePage& new_page) {
+  CHECK(others.size() <= 2);
+  for (;;) {
+    ASSIGN_OR_RETURN(const PageNo near, FindFreePageAnywhere());
+    if (near == kNoPage) return false;
+    maps = MapPages();
+    const PageNo first = others.size() > 0 ? others.begin()[0] : kNoPage;
+    const PageNo second = others.size() > 1 ? others.begin()[1] : kNoPage;
+    RETURN_IF_ERROR(maps.Lock({near, first, second}));
+    const auto found = FreePageInFile(maps.MapOf(near), MapPageOf(near));
+    if (!found.has_value()) continue;  // somebody was faster
+    ASSIGN_OR_RETURN(new_page, BufferCache::GetNew(*found));
+    Stats::Add(StatId::kPagesAllocated);
+    return true;
+  }
+}
+
+}  // namespace warren

@@ -1,0 +1,139 @@
+#include "storage/tree.h"
+
+#include "storage/data_file.h"
+
+namespace warren {
+namespace {
+
+// Of this process. A cached root is believed if the page says that it is the root of this database.
+thread_local std::array<PageNo, kMaxDatabases> t_roots{};
+thread_local PageNo t_incomplete_split = kNoPage;
+
+// How often catalog and root may disagree because the root changes just then.
+constexpr int kRootTries = 10'000;
+
+template <typename Page>
+Result<Page> Get(PageNo page_no) {
+  if constexpr (std::is_same_v<Page, SharedPage>) {
+    return BufferCache::GetShared(page_no);
+  } else {
+    return BufferCache::GetExclusive(page_no);
+  }
+}
+
+bool IsRootOf(const PageHeader& page, uint32_t database) {
+  return IsTreePage(page) && (page.flags & kRootFlag) != 0 && page.database == database;
+}
+
+// From `page` to the node of its level in whose range `target` lies. False: an unlinked node was met,
+// nothing is held, start again from the root.
+template <typename Page>
+Result<bool> MoveRight(Page& page, const ExpectedNode& expected, const SearchTarget& target,
+                       LowKey* low) {
+  for (;;) {
+    const NodeView node(page.bytes());
+    RETURN_IF_ERROR(CheckIsNode(node.page(), page.page_no(), expected));
+    if ((node.page().flags & kDeletedFlag) != 0) {
+      page.Release();
+      return false;
+    }
+    if (!node.MustMoveRight(target)) return true;
+    if ((node.page().flags & kIncompleteSplitFlag) != 0) t_incomplete_split = page.page_no();
+    if (low != nullptr) low->Set(node.high_key());
+    const PageNo right = node.page().right;
+    if (right == kNoPage) {
+      return MakeError(ErrorCode::kCorrupt, "{}: it has a high key and no right neighbour",
+                       DescribePage(page.page_no()));
+    }
+    page.Release();
+    ASSIGN_OR_RETURN(page, Get<Page>(right));
+  }
+}
+
+// One descent. False: start again from the root.
+template <typename Page>
+Result<bool> Descend(SharedPage& page, uint32_t level, const SearchTarget& target, LowKey* low,
+                     Page& found) {
+  ExpectedNode expected = ExpectLike(page.As<PageHeader>(), page.As<PageHeader>().level);
+  PageNo next = page.page_no();
+  while (expected.level > level) {
+    ASSIGN_OR_RETURN(const bool arrived, MoveRight(page, expected, target, low));
+    if (!arrived) return false;
+    const NodeView node(page.bytes());
+    const uint32_t slot = node.ChildSlot(target);
+    if (low != nullptr) low->Set(node.Key(slot));
+    next = node.Child(slot);
+    page.Release();
+    if (--expected.level > level) {
+      ASSIGN_OR_RETURN(page, BufferCache::GetShared(next));
+    }
+  }
+  page.Release();
+  ASSIGN_OR_RETURN(found, Get<Page>(next));
+  return MoveRight(found, expected, target, low);
+}
+
+template <typename Page>
+Result<Page> FindNode(uint32_t database, uint32_t level, const SearchTarget& target, LowKey* low) {
+  for (;;) {
+    ASSIGN_OR_RETURN(SharedPage root, GetRoot(database));
+    if (!root.held() || root.As<PageHeader>().level < level) return Page();
+    if (low != nullptr) low->Set({});
+    Page found;
+    ASSIGN_OR_RETURN(const bool arrived, Descend(root, level, target, low, found));
+    if (arrived) return found;
+  }
+}
+
+}  // namespace
+
+Status CheckIsNode(const PageHeader& page, PageNo page_no, const ExpectedNode& expected) {
+  if (IsTreePage(page) && page.database == expected.database &&
+      page.incarnation == expected.incarnation && page.level == expected.level) {
+    return {};
+  }
+  return MakeError(ErrorCode::kCorrupt,
+                   "{}: expected a tree page of database {} incarnation {} level {}, found type {} "
+                   "of database {} incarnation {} level {}",
+                   DescribePage(page_no), expected.database, expected.incarnation, expected.level,
+                   static_cast<int>(page.type), page.database, page.incarnation, page.level);
+}
+
+PageNo TakeIncompleteSplit() { return std::exchange(t_incomplete_split, kNoPage); }
+
+Result<CatalogEntry> ReadCatalogEntry(uint32_t database) {
+  ASSIGN_OR_RETURN(const SharedPage catalog, BufferCache::GetShared(CatalogPageOf(database)));
+  if (catalog.As<PageHeader>().type != PageType::kCatalog) {
+    return MakeError(ErrorCode::kCorrupt, "{}: expected a catalog page",
+                     DescribePage(catalog.page_no()));
+  }
+  return catalog.As<CatalogPage>().entries[CatalogIndexOf(database)];
+}
+
+Result<SharedPage> GetRoot(uint32_t database) {
+  PageNo& cached = t_roots[database];
+  for (int tries = 0; tries < kRootTries; ++tries) {
+    if (cached == kNoPage) {
+      ASSIGN_OR_RETURN(const CatalogEntry entry, ReadCatalogEntry(database));
+      if (entry.root == kNoPage) return SharedPage();
+      cached = entry.root;
+    }
+    ASSIGN_OR_RETURN(SharedPage root, BufferCache::GetShared(cached));
+    if (IsRootOf(root.As<PageHeader>(), database)) return root;
+    cached = kNoPage;
+  }
+  return MakeError(ErrorCode::kCorrupt, "{}: database {} has no page that calls itself its root",
+                   DescribePage(CatalogPageOf(database)), database);
+}
+
+Result<SharedPage> FindNodeShared(uint32_t database, uint32_t level, const SearchTarget& target,
+                                  LowKey* low) {
+  return FindNode<SharedPage>(database, level, target, low);
+}
+
+Result<ExclusivePage> FindNodeExclusive(uint32_t database, uint32_t level,
+                                        const SearchTarget& target) {
+  return FindNode<ExclusivePage>(database, level, target, nullptr);
+}
+
+}  // namespace warren
