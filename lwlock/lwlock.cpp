@@ -93,6 +93,8 @@ void BindLockProc(LockSpace* space, LockProc* proc, SlotIndex slot) {
   t_lock_self = self;
 }
 
+void UnbindLockProc() { t_lock_self = LockSelf(); }
+
 LockTuning& GetLockTuning() {
   static LockTuning tuning;
   return tuning;

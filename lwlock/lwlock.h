@@ -75,6 +75,8 @@ class LWLockArray {
 // Says who the calling process (in tests: thread) is. Must precede its first acquire; `proc` is all
 // zero for a slot's first process, and CoverSlot() was called for `slot`.
 void BindLockProc(LockSpace* space, LockProc* proc, SlotIndex slot);
+// Forgets that: the memory is about to be unmapped.
+void UnbindLockProc();
 
 // Of this process, changed when the settings change.
 struct LockTuning {

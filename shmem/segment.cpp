@@ -280,6 +280,7 @@ Status Segment::Create(const SegmentConfig& config) {
 void Segment::Destroy() {
   if (!Exists()) return;
   UnmapShared(g_segment.mapping);
+  UnbindLockProc();
   Stats::Unbind();
   ProcArray::BindSelf(nullptr, kNoSlot);
   g_buffer_pool = {};
