@@ -151,7 +151,7 @@ const RecordTypeInfo& InfoOf(RecordType type) {
 }
 
 constexpr std::array<std::string_view, 12> kRoleNames = {
-    "new", "map",   "old chain",  "leaf",     "left",    "parent",
+    "new",   "map",   "old chain",  "leaf",     "left",    "parent",
     "child", "inner", "left inner", "old root", "catalog", "new head"};
 
 constexpr std::array<std::string_view, 4> kStateNames = {"free", "used", "pending page",
@@ -180,9 +180,9 @@ void ApplyRecord(RecordView record, const PageRef& ref, std::byte* page, Lsn lsn
 
 std::string DescribeRecord(RecordView record, Lsn lsn) {
   const RecordHeader& header = record.header();
-  std::string text = fmt::format("{} {} {} bytes, database {} incarnation {}", lsn,
-                                 RecordTypeName(header.type), header.bytes, header.database,
-                                 header.incarnation);
+  std::string text =
+      fmt::format("{} {} {} bytes, database {} incarnation {}", lsn, RecordTypeName(header.type),
+                  header.bytes, header.database, header.incarnation);
   for (const PageRef& ref : record.pages()) {
     text += fmt::format(", {} {}", kRoleNames.at(static_cast<size_t>(ref.role)), ref.page_no);
   }

@@ -39,13 +39,14 @@ Result<ControlData> ReadControl(const std::string& directory) {
   uint32_t version;
   std::memcpy(&version, bytes.data() + offsetof(ControlData, format_version), sizeof version);
   if (version != kFormatVersion) {
-    return MakeError(ErrorCode::kCorrupt,
-                     "control file \"{}\" offset {}: format version {}, this program reads version {}",
-                     path, offsetof(ControlData, format_version), version, kFormatVersion);
+    return MakeError(
+        ErrorCode::kCorrupt,
+        "control file \"{}\" offset {}: format version {}, this program reads version {}", path,
+        offsetof(ControlData, format_version), version, kFormatVersion);
   }
   if (bytes.size() != sizeof control) {
-    return MakeError(ErrorCode::kCorrupt, "control file \"{}\" offset {}: it should end at {}", path,
-                     bytes.size(), sizeof control);
+    return MakeError(ErrorCode::kCorrupt, "control file \"{}\" offset {}: it should end at {}",
+                     path, bytes.size(), sizeof control);
   }
   std::memcpy(&control, bytes.data(), sizeof control);
   const uint64_t expected = ControlChecksum(control);

@@ -17,12 +17,12 @@ struct ControlData {
   char magic[8];            // kControlMagic
   uint32_t format_version;  // kFormatVersion (page.h); checked before the checksum
   DirectoryState state;
-  uint64_t system_id;       // random, made by Init; the data file bears it, too
-  uint64_t start_count;     // raised by each start
-  Lsn last_lsn;             // when clean: the log goes on from here
+  uint64_t system_id;    // random, made by Init; the data file bears it, too
+  uint64_t start_count;  // raised by each start
+  Lsn last_lsn;          // when clean: the log goes on from here
   uint32_t databases;
   uint32_t reserved;
-  uint64_t checksum;        // XXH3 of the bytes before it
+  uint64_t checksum;  // XXH3 of the bytes before it
 };
 static_assert(sizeof(ControlData) == 56);
 inline constexpr char kControlMagic[9] = "WARRENCT";

@@ -168,9 +168,8 @@ Status CheckNothingIsCutOff(const std::string& directory, DataFile& file, uint32
     const auto& catalog = *reinterpret_cast<const CatalogPage*>(page.bytes);
     const uint64_t keys = catalog.entries[CatalogIndexOf(database)].keys;
     if (keys == 0) continue;
-    return MakeError(ErrorCode::kGeneric,
-                     "{}: databases is {}, but database {} has {} keys", Named(directory),
-                     databases, database, keys);
+    return MakeError(ErrorCode::kGeneric, "{}: databases is {}, but database {} has {} keys",
+                     Named(directory), databases, database, keys);
   }
   return {};
 }

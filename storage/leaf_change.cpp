@@ -79,7 +79,7 @@ OldCell LookAtOld(NodeView node, uint32_t slot) {
 }  // namespace
 
 Result<Step> PutKey(ExclusivePage& leaf, uint32_t slot, bool replace, const NewCell& cell,
-                     PageNo* old_chain) {
+                    PageNo* old_chain) {
   const NodeView node(leaf.bytes());
   const Placement placement = PlanCell(node, slot, replace, cell.bytes());
   if (placement == Placement::kNoRoom) return SplitNode(std::move(leaf), slot);

@@ -33,10 +33,10 @@ inline bool NeedsChain(std::string_view key, uint64_t value_bytes) {
   return kLeafCellHeaderBytes + key.size() + 8 + value_bytes > kMaxCellBytes;
 }
 
-// Writes the cell at `slot`, instead of the one that is there if `replace`. A chain of the old cell that
-// is not the new one's becomes garbage: *old_chain. The leaf stays locked after kDone.
+// Writes the cell at `slot`, instead of the one that is there if `replace`. A chain of the old cell
+// that is not the new one's becomes garbage: *old_chain. The leaf stays locked after kDone.
 Result<Step> PutKey(ExclusivePage& leaf, uint32_t slot, bool replace, const NewCell& cell,
-                     PageNo* old_chain);
+                    PageNo* old_chain);
 
 Result<Step> EraseKey(ExclusivePage& leaf, uint32_t slot, PageNo* old_chain);
 

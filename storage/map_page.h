@@ -8,7 +8,8 @@
 //     |         ^  |                                        ^
 //     |  linked |  | cell replaced or erased, FLUSH         |
 //     |         |  v                                        |
-//     +---> kPendingChain ----------------------------------+       head of an overflow chain or root
+//     +---> kPendingChain ----------------------------------+       head of an overflow chain or
+//     root
 //       built        freed from its head on, page by page: the      of a tree; the pages behind the
 //                    next page becomes the head                     head are kUsed
 //
@@ -25,8 +26,8 @@ enum class PageState : uint32_t { kFree = 0, kUsed = 1, kPendingPage = 2, kPendi
 
 struct MapPage {
   PageHeader page;
-  uint32_t free_hint;      // no page below this index is free
-  uint32_t pending_count;  // of kPendingPage and kPendingChain
+  uint32_t free_hint;                                         // no page below this index is free
+  uint32_t pending_count;                                     // of kPendingPage and kPendingChain
   uint64_t words[(kPageBytes - sizeof(PageHeader) - 8) / 8];  // 32 pages each, lowest bits first
 };
 static_assert(sizeof(MapPage) == kPageBytes);

@@ -45,8 +45,7 @@ void CheckBeforeImages(const MiniTransactionArea& area, FunctionRef<std::byte*(s
 }  // namespace
 
 MiniTransactionArea& MiniTransactionAreaOf(SlotIndex slot) {
-  return *std::launder(
-      reinterpret_cast<MiniTransactionArea*>(Segment::MiniTransactionArea(slot)));
+  return *std::launder(reinterpret_cast<MiniTransactionArea*>(Segment::MiniTransactionArea(slot)));
 }
 
 void RestoreBeforeImage(const MiniTransactionArea& area, size_t i, std::byte* page) noexcept {
@@ -99,8 +98,8 @@ void MiniTransaction::ChangeMap(ExclusivePage& map_page, PageNo page_no, PageSta
   CHECK(header_.map_change_count < kMaxMapChanges, "{}: too many map changes",
         RecordTypeName(header_.type));
   map_changes_[header_.map_change_count++] = MapChange{page_no, state};
-  const auto word = static_cast<uint16_t>(offsetof(MapPage, words) +
-                                          MapIndexOf(page_no) / kPagesPerMapWord * 8);
+  const auto word =
+      static_cast<uint16_t>(offsetof(MapPage, words) + MapIndexOf(page_no) / kPagesPerMapWord * 8);
   const auto word_end = static_cast<uint16_t>(word + 8);
   for (size_t i = 0; i < header_.page_count; ++i) {
     if (pages_[i].page != &map_page) continue;
@@ -197,7 +196,8 @@ Lsn MiniTransaction::Commit() noexcept {
   KeepCopies(area_, page_of);
 #endif
   area_.end.store(0, std::memory_order_relaxed);
-  // After the images and `end`, before the first changed byte: from here on a repair may trust them.
+  // After the images and `end`, before the first changed byte: from here on a repair may trust
+  // them.
   StoreBetween(area_.armed, 1u);
   const Lsn lsn = InsertIntoLog();
   StoreAfter(area_.end, lsn);  // after the record is complete: a repair rolls forward from here on

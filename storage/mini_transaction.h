@@ -4,14 +4,14 @@
 //   2. it adds pages, map changes and payload to a MiniTransaction; nothing is changed yet, and the
 //      caller may still walk away;
 //   3. Commit: the record is put together in this slot's area of the segment; before-images of the
-//      bytes that will change are copied there; the buffers are marked dirty; the slot is *armed*; the
-//      record gets its place in the log (its end is the LSN); ApplyRecord changes each page; the slot is
-//      disarmed;
+//      bytes that will change are copied there; the buffers are marked dirty; the slot is *armed*;
+//      the record gets its place in the log (its end is the LSN); ApplyRecord changes each page;
+//      the slot is disarmed;
 //   4. the caller lets the pages go.
 //
-// Between arm and disarm nothing waits, throws or lets a page go: Commit is one straight run. A process
-// that dies in there leaves its slot armed and its locks held: RestoreBeforeImages makes the pages what
-// they were before, and with `end` set ApplyRecord makes the change again.
+// Between arm and disarm nothing waits, throws or lets a page go: Commit is one straight run. A
+// process that dies in there leaves its slot armed and its locks held: RestoreBeforeImages makes
+// the pages what they were before, and with `end` set ApplyRecord makes the change again.
 #pragma once
 
 #include <array>
@@ -48,14 +48,14 @@ struct MiniTransactionArea {
   struct Page {
     PageRef ref;
     BufferIndex buffer;
-    uint32_t is_new;        // no before-image: restored to all zero
+    uint32_t is_new;  // no before-image: restored to all zero
     ChangedBytes changed;
     uint16_t reserved;
     uint32_t image_offset;  // of both ranges, one after the other
   };
   std::atomic<uint32_t> armed;  // 1 from before the log insert until after the last page byte
   uint32_t page_count;
-  std::atomic<Lsn> end;         // 0, or of the record once it is in the log
+  std::atomic<Lsn> end;  // 0, or of the record once it is in the log
   std::array<Page, kMaxRecordPages> pages;
   alignas(8) std::array<std::byte, kMaxRecordBytes> record;
   std::array<std::byte, kMaxImageBytes> images;
@@ -65,10 +65,11 @@ static_assert(sizeof(MiniTransactionArea) <= kMiniTransactionAreaBytes);
 // Puts the changed bytes of page `i` of an armed area back. May be done again.
 void RestoreBeforeImage(const MiniTransactionArea& area, size_t i, std::byte* page) noexcept;
 
-// Makes the pages of an armed area whole and disarms it: as they were before the record, or, if it is
-// in the log, as they are after it. `page_of` gives the bytes of a page's buffer, which is still
+// Makes the pages of an armed area whole and disarms it: as they were before the record, or, if it
+// is in the log, as they are after it. `page_of` gives the bytes of a page's buffer, which is still
 // locked by the area's dead process. Idempotent until it has disarmed.
-void RepairArmedArea(MiniTransactionArea& area, FunctionRef<std::byte*(BufferIndex)> page_of) noexcept;
+void RepairArmedArea(MiniTransactionArea& area,
+                     FunctionRef<std::byte*(BufferIndex)> page_of) noexcept;
 
 MiniTransactionArea& MiniTransactionAreaOf(SlotIndex slot);
 

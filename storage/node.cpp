@@ -176,8 +176,10 @@ void AppendInnerCell(std::byte* page, std::string_view key, PageNo child) {
 
 std::optional<std::string_view> NodeView::FindFault() const {
   const NodeHeader& node = header();
-  if (node.page.lower != sizeof(NodeHeader) + count() * kSlotBytes) return "slot count and lower differ";
-  if (node.page.upper < node.page.lower || node.page.upper > kPageBytes) return "free bounds are wrong";
+  if (node.page.lower != sizeof(NodeHeader) + count() * kSlotBytes)
+    return "slot count and lower differ";
+  if (node.page.upper < node.page.lower || node.page.upper > kPageBytes)
+    return "free bounds are wrong";
   uint32_t used = node.high_bytes;
   if (has_high_key() && (node.high_offset < node.page.upper ||
                          uint32_t{node.high_offset} + node.high_bytes > kPageBytes)) {
@@ -196,7 +198,8 @@ std::optional<std::string_view> NodeView::FindFault() const {
       return "a key is not below the high key";
     }
   }
-  if (used + node.dead_bytes + node.page.upper != kPageBytes) return "the heap's bytes do not add up";
+  if (used + node.dead_bytes + node.page.upper != kPageBytes)
+    return "the heap's bytes do not add up";
   if (!is_leaf() && count() == 0) return "an inner page without children";
   return std::nullopt;
 }

@@ -1,7 +1,7 @@
 // How are cells kept in a page of the B+tree?
 //
-// A node (leaf or inner page) is a slotted page: header, slot array growing up, heap of cells growing
-// down. A slot is the cell's offset; slots are in key order.
+// A node (leaf or inner page) is a slotted page: header, slot array growing up, heap of cells
+// growing down. A slot is the cell's offset; slots are in key order.
 //
 //   0            72        lower             upper                          8192
 //   | NodeHeader | slots ...| not in use      | cells and high key, any order |
@@ -11,11 +11,12 @@
 //   inner cell   child u32, key_bytes u16, key
 //
 // A node's range is [low, high): the high key is stored in the node (none: it is the last of its
-// level), the low one is the key of its entry in the parent. The key of an inner page's first cell is
-// the page's own low key; the search ignores it.
+// level), the low one is the key of its entry in the parent. The key of an inner page's first cell
+// is the page's own low key; the search ignores it.
 //
-// NodeView reads, under at least a shared lock. The functions below it change a node: they are called
-// by apply functions and by builders of new pages in private memory, nobody else. They are pure.
+// NodeView reads, under at least a shared lock. The functions below it change a node: they are
+// called by apply functions and by builders of new pages in private memory, nobody else. They are
+// pure.
 #pragma once
 
 #include <cstring>
@@ -44,8 +45,8 @@ inline constexpr uint32_t kInnerCellHeaderBytes = 6;
 inline constexpr uint32_t kOverflowRefBytes = 12;
 inline constexpr uint32_t kSlotBytes = 2;
 inline constexpr uint32_t kNodeKeyBytesLimit = 2000;
-// Three of the largest cells and the largest high key fit into a node, so that a full node can always
-// be split into two that hold both halves.
+// Three of the largest cells and the largest high key fit into a node, so that a full node can
+// always be split into two that hold both halves.
 inline constexpr uint32_t kMaxCellBytes =
     kLeafCellHeaderBytes + kNodeKeyBytesLimit + 8 + kOverflowRefBytes;
 static_assert(sizeof(NodeHeader) + kNodeKeyBytesLimit + 3 * (kMaxCellBytes + kSlotBytes) <=
@@ -123,8 +124,9 @@ class NodeView {
   std::string_view Key(uint32_t slot) const {
     const std::byte* cell = CellAt(slot);
     const bool leaf = is_leaf();
-    return {reinterpret_cast<const char*>(cell) + (leaf ? kLeafCellHeaderBytes : kInnerCellHeaderBytes),
-            LoadUnaligned<uint16_t>(cell + (leaf ? 2 : 4))};
+    return {
+        reinterpret_cast<const char*>(cell) + (leaf ? kLeafCellHeaderBytes : kInnerCellHeaderBytes),
+        LoadUnaligned<uint16_t>(cell + (leaf ? 2 : 4))};
   }
   uint32_t CellBytes(uint32_t slot) const {
     return is_leaf() ? Leaf(slot).bytes()

@@ -27,14 +27,15 @@ class ValueBuffer {
   uint64_t capacity_ = 0;
 };
 
-// Writes `value` into a new chain; returns its head. No Operation may be running and nothing be held.
-// After an error nothing of it is left (or is garbage that others collect).
+// Writes `value` into a new chain; returns its head. No Operation may be running and nothing be
+// held. After an error nothing of it is left (or is garbage that others collect).
 Result<PageNo> BuildChain(uint32_t database, std::string_view value);
 
 // Throws away a chain that was built and not linked. No Operation may be running.
 void DiscardChain(PageNo head);
 
-// Copies the `bytes` bytes of the chain to `to`. Within the Operation that found `head` in its cell.
+// Copies the `bytes` bytes of the chain to `to`. Within the Operation that found `head` in its
+// cell.
 Status ReadChain(PageNo head, uint64_t bytes, char* to);
 
 }  // namespace warren

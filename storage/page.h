@@ -31,16 +31,17 @@ enum PageFlags : uint16_t {
 };
 
 struct PageHeader {
-  uint64_t lsn;          // end of the record that changed the page last
-  uint64_t checksum;     // of the page with this field zero, seeded with its number; set on writing out
+  uint64_t lsn;  // end of the record that changed the page last
+  uint64_t
+      checksum;  // of the page with this field zero, seeded with its number; set on writing out
   uint32_t page_no;
   PageType type;
   uint16_t flags;        // PageFlags
   uint32_t incarnation;  // of its tree: raised by each FLUSH of the database
   uint16_t database;
-  uint16_t level;        // tree pages: 0 is a leaf
-  uint32_t right;        // tree: right neighbour; overflow: next page of the chain; kNoPage: the last
-  uint16_t lower;        // bytes [lower, upper) are not in use and may hold anything
+  uint16_t level;  // tree pages: 0 is a leaf
+  uint32_t right;  // tree: right neighbour; overflow: next page of the chain; kNoPage: the last
+  uint16_t lower;  // bytes [lower, upper) are not in use and may hold anything
   uint16_t upper;
   uint64_t birth_lsn;    // LSN of the record that initialised the page for its present use
   uint64_t deleted_lsn;  // end of the record that made it garbage; 0: it is none
@@ -65,7 +66,7 @@ struct FileHeader {
   char magic[8];            // kDataFileMagic
   uint32_t format_version;  // kFormatVersion
   uint32_t page_bytes;
-  uint64_t system_id;       // random; the same as in the control file
+  uint64_t system_id;  // random; the same as in the control file
 };
 static_assert(sizeof(FileHeader) == 80);
 inline constexpr char kDataFileMagic[9] = "WARRENDF";
@@ -73,9 +74,9 @@ inline constexpr uint32_t kFormatVersion = 1;
 
 // One database in the catalog.
 struct CatalogEntry {
-  uint32_t root;         // kNoPage: no key was ever put since the last FLUSH
+  uint32_t root;  // kNoPage: no key was ever put since the last FLUSH
   uint32_t incarnation;
-  uint64_t keys;         // as of the last clean shutdown
+  uint64_t keys;  // as of the last clean shutdown
   uint64_t expires;
   uint64_t reserved;
 };
@@ -108,7 +109,7 @@ struct OverflowHeader {
   uint64_t maker_start_count;  // who built the chain; read only while its head is garbage
   uint32_t maker_slot;
   uint32_t maker_generation;
-  uint32_t value_bytes;        // in this page
+  uint32_t value_bytes;  // in this page
   uint32_t reserved;
 };
 static_assert(sizeof(OverflowHeader) == 80);

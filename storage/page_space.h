@@ -1,9 +1,9 @@
 // Where does a new page come from, and where do garbage pages go?
 //
-// A page is allocated inside the record that needs it: its map page is locked last, the bit is found
-// and the page taken under that lock. When no page is free, the caller lets everything go, ends its
-// operation, calls MakeRoom and starts again; so garbage is collected and the file extended (or
-// NOSPACE answered) with no page locked and nothing changed.
+// A page is allocated inside the record that needs it: its map page is locked last, the bit is
+// found and the page taken under that lock. When no page is free, the caller lets everything go,
+// ends its operation, calls MakeRoom and starts again; so garbage is collected and the file
+// extended (or NOSPACE answered) with no page locked and nothing changed.
 //
 // Locking: map pages come last in page lock order, in ascending order. A free page may be locked at
 // any time: nobody waits for anything while holding one.

@@ -14,10 +14,10 @@
 namespace warren {
 namespace {
 
-constexpr uint32_t kRoomPages = 256;        // freed at once before the file is extended
-constexpr uint32_t kLooksPerCollect = 4096; // pending entries looked at by one CollectGarbage
+constexpr uint32_t kRoomPages = 256;         // freed at once before the file is extended
+constexpr uint32_t kLooksPerCollect = 4096;  // pending entries looked at by one CollectGarbage
 constexpr size_t kPagesPerRecord = 48;
-constexpr size_t kSinglesPerRecord = 8;     // buffers that freeing unlinked pages locks at once
+constexpr size_t kSinglesPerRecord = 8;  // buffers that freeing unlinked pages locks at once
 
 // Of this process: where the last CollectGarbage stopped looking.
 thread_local PageNo t_look_from = 0;
@@ -65,8 +65,9 @@ class Batch {
     const auto& header = head.As<PageHeader>();
     MiniTransaction change(RecordType::kFreePages, header.database, header.incarnation);
     // A chain whose maker died has no deletion LSN; nobody can be heading to it.
-    const FreePagesPayload payload{
-        .deleted_lsn = std::max(header.deleted_lsn, Lsn{1}), .next_level = next_level, .reserved = 0};
+    const FreePagesPayload payload{.deleted_lsn = std::max(header.deleted_lsn, Lsn{1}),
+                                   .next_level = next_level,
+                                   .reserved = 0};
     if (new_head.held()) {
       change.AddPage(new_head, PageRole::kNewHead, HeaderChanges());
       maps.Set(change, new_head.page_no(), PageState::kPendingChain);
@@ -101,7 +102,8 @@ struct ChainStep {
 };
 
 Error WrongPage(PageNo page_no, PageNo head) {
-  return MakeError(ErrorCode::kCorrupt, "{}: not the page that the garbage chain of page {} expects",
+  return MakeError(ErrorCode::kCorrupt,
+                   "{}: not the page that the garbage chain of page {} expects",
                    DescribePage(page_no), head);
 }
 
@@ -150,9 +152,9 @@ bool IsPageOfGarbageTree(const PageHeader& page, const PageHeader& head, uint32_
          page.incarnation == head.incarnation && page.level == level;
 }
 
-// The first pages of a garbage tree: its levels are freed from the top, each from left to right. The
-// head is the leftmost page that is left of the topmost level that is left, and knows the first page of
-// the level below.
+// The first pages of a garbage tree: its levels are freed from the top, each from left to right.
+// The head is the leftmost page that is left of the topmost level that is left, and knows the first
+// page of the level below.
 Result<ChainStep> FreeTreePages(ExclusivePage& head) {
   const PageHeader& header = head.As<PageHeader>();
   const NodeView head_node(head.bytes());
@@ -180,7 +182,8 @@ Result<ChainStep> FreeTreePages(ExclusivePage& head) {
       return WrongPage(next, head.page_no());
     }
   }
-  ASSIGN_OR_RETURN(const uint32_t freed, batch.Free(head, new_head, level_done ? kNoPage : next_level));
+  ASSIGN_OR_RETURN(const uint32_t freed,
+                   batch.Free(head, new_head, level_done ? kNoPage : next_level));
   return ChainStep{freed, next};
 }
 
@@ -191,7 +194,7 @@ Result<ChainStep> FreeChainStep(PageNo head) {
   ASSIGN_OR_RETURN(const PageState state, LookAtState(head));
   if (state != PageState::kPendingChain || !MayFree(page.bytes())) return ChainStep{};
   return page.As<PageHeader>().type == PageType::kOverflow ? FreeOverflowPages(page)
-                                                            : FreeTreePages(page);
+                                                           : FreeTreePages(page);
 }
 
 // Pages unlinked alone, from `first` on within its group: a few by one record.
@@ -208,12 +211,13 @@ Result<uint32_t> FreeSinglePages(PageNo first) {
     }
     if (!found.has_value() || state != PageState::kPendingPage) break;
     ASSIGN_OR_RETURN(pages[count], BufferCache::GetShared(*found));
-    if (!MayFree(pages[count].bytes())) break;
     ++count;
     at = *found + 1;
   }
   if (count == 0) return 0u;
-  // Locked and pending: nobody can have freed one and used it again since its header was read.
+  // After the headers were locked: an older answer would not know operations that began meanwhile.
+  const Lsn oldest = OldestOperation();
+  // Locked and still pending: nobody can have freed one and used it again since then.
   MapPages maps;
   RETURN_IF_ERROR(maps.Lock({first}));
   MiniTransaction change(RecordType::kFreePages, 0, 0);
@@ -221,6 +225,7 @@ Result<uint32_t> FreeSinglePages(PageNo first) {
   for (size_t i = 0; i < count; ++i) {
     const PageNo page_no = pages[i].page_no();
     if (GetPageState(maps.MapOf(first), page_no) != PageState::kPendingPage) continue;
+    if (pages[i].As<PageHeader>().deleted_lsn > oldest) continue;
     maps.Set(change, page_no, PageState::kFree);
     ++freed;
   }
@@ -292,7 +297,8 @@ void FreeDroppedTree(PageNo root) {
 }
 
 uint32_t CollectGarbage(uint32_t page_limit) {
-  DCHECK(ProcArray::Self().op_start.load() == 0, "an operation holds up its own garbage collection");
+  DCHECK(ProcArray::Self().op_start.load() == 0,
+         "an operation holds up its own garbage collection");
   uint32_t freed = 0;
   bool wrapped = false;
   const PageNo start = t_look_from;

@@ -34,28 +34,28 @@ enum class PageRole : uint16_t {
   kLeaf,
   kLeft,
   kParent,
-  kChild,     // left half of a split whose parent entry is made
+  kChild,  // left half of a split whose parent entry is made
   kInner,
   kLeftInner,
   kOldRoot,
   kCatalog,
-  kNewHead,   // page of a chain that becomes its head because the pages before it are freed
+  kNewHead,  // page of a chain that becomes its head because the pages before it are freed
 };
 
 enum RecordFlags : uint8_t { kCountsFlag = 1 };
 
 struct RecordHeader {
-  uint32_t bytes;             // all of it, a multiple of 8
+  uint32_t bytes;  // all of it, a multiple of 8
   RecordType type;
   uint8_t page_count;
-  uint8_t flags;              // RecordFlags
+  uint8_t flags;  // RecordFlags
   uint16_t database;
   uint16_t map_change_count;
-  uint16_t image_low_bytes;   // [0, low) and [kPageBytes - high, kPageBytes) of the new page
+  uint16_t image_low_bytes;  // [0, low) and [kPageBytes - high, kPageBytes) of the new page
   uint16_t image_high_bytes;
-  uint32_t incarnation;       // of the tree
+  uint32_t incarnation;  // of the tree
   uint32_t payload_bytes;
-  uint64_t keys_after;        // with kCountsFlag: of the database, after this record
+  uint64_t keys_after;  // with kCountsFlag: of the database, after this record
   uint64_t expires_after;
 };
 static_assert(sizeof(RecordHeader) == 40);
@@ -73,8 +73,8 @@ struct MapChange {
 };
 static_assert(sizeof(MapChange) == 8);
 
-// Most pages in a record: both leaves, both inner pages and the grandparent of kUnlinkBranch, two map
-// pages; and one to spare.
+// Most pages in a record: both leaves, both inner pages and the grandparent of kUnlinkBranch, two
+// map pages; and one to spare.
 inline constexpr size_t kMaxRecordPages = 8;
 inline constexpr size_t kMaxMapChanges = 64;
 // The largest record is a split: the image of a full page and a separator.
@@ -107,7 +107,7 @@ struct RootPayload {
 };
 struct UnlinkPayload {  // then the high key that goes to the left neighbour(s)
   PageNo leaf_right;
-  PageNo inner_right;   // kUnlinkBranch
+  PageNo inner_right;  // kUnlinkBranch
   uint16_t parent_slot;
   uint16_t high_bytes;        // 0: none
   uint16_t inner_high_bytes;  // kUnlinkBranch: of the key after the leaf's

@@ -27,10 +27,8 @@ void CheckKey(uint32_t database, std::string_view key) {
 
 // A cell as callbacks see it, but for the value.
 Current Describe(const LeafCell& cell) {
-  return {.exists = true,
-          .value = {},
-          .expire_at_ms = cell.expire_at_ms(),
-          .version = cell.version()};
+  return {
+      .exists = true, .value = {}, .expire_at_ms = cell.expire_at_ms(), .version = cell.version()};
 }
 
 // -- Reading.
@@ -84,9 +82,9 @@ class Reader {
 
 // -- Changing.
 
-// One Modify. Attempt runs inside an Operation and ends by saying what has to be done outside: calling
-// `decide` with a value that was read from its chain, or building a chain. What was decided is carried
-// out only if the key is then still what it was decided for: its version says so.
+// One Modify. Attempt runs inside an Operation and ends by saying what has to be done outside:
+// calling `decide` with a value that was read from its chain, or building a chain. What was decided
+// is carried out only if the key is then still what it was decided for: its version says so.
 class Modifier {
  public:
   using Decide = FunctionRef<Change(const Current&, uint64_t)>;
@@ -136,8 +134,8 @@ class Modifier {
     decided_ = true;
     basis_exists_ = current.exists;
     basis_version_ = current.version;
-    // Without the value, `decide` may only put the same bytes at the same place (store.h): a chain that
-    // was built for them still holds them.
+    // Without the value, `decide` may only put the same bytes at the same place (store.h): a chain
+    // that was built for them still holds them.
     const bool same_bytes = need_ == NeedValue::kNo && change_.value.data() == former.data() &&
                             change_.value.size() == former.size();
     if (built_ != kNoPage && !same_bytes) stale_ = std::exchange(built_, kNoPage);
@@ -202,7 +200,9 @@ class Modifier {
       phase_ = Phase::kBuild;
       return Step::kDone;
     }
-    NewCell cell{.key = key_, .expire_at_ms = change_.expire_at_ms};
+    NewCell cell;
+    cell.key = key_;
+    cell.expire_at_ms = change_.expire_at_ms;
     if (built_ != kNoPage) {
       cell.head = built_;
       cell.chain_bytes = change_.value.size();
@@ -219,7 +219,9 @@ class Modifier {
 
   Result<Step> ApplySetExpiry(ExclusivePage& leaf) {
     const LeafCell old = NodeView(leaf.bytes()).Leaf(slot_);
-    NewCell cell{.key = key_, .expire_at_ms = change_.expire_at_ms};
+    NewCell cell;
+    cell.key = key_;
+    cell.expire_at_ms = change_.expire_at_ms;
     if (old.is_overflow()) {
       cell.head = old.overflow_head();
       cell.chain_bytes = old.value_bytes();
@@ -282,9 +284,9 @@ Result<bool> Store::Read(uint32_t database, std::string_view key, int64_t now_ms
   return reader.exists;
 }
 
-Result<Change::Kind> Store::Modify(uint32_t database, std::string_view key, int64_t now_ms,
-                                   NeedValue need,
-                                   FunctionRef<Change(const Current&, uint64_t value_bytes)> decide) {
+Result<Change::Kind> Store::Modify(
+    uint32_t database, std::string_view key, int64_t now_ms, NeedValue need,
+    FunctionRef<Change(const Current&, uint64_t value_bytes)> decide) {
   CheckKey(database, key);
   return Modifier(database, key, now_ms, need, decide).Run();
 }

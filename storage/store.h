@@ -1,8 +1,8 @@
 // What can be done with the keys of a database?
 //
-// The one interface between commands and storage. Keys and values are binary-safe byte strings; keys
-// are ordered bytewise. Times are WallClockMs; a key whose expiry is not after `now_ms` does not
-// exist for any call here (and is removed by the next call that may write it).
+// The one interface between commands and storage. Keys and values are binary-safe byte strings;
+// keys are ordered bytewise. Times are WallClockMs; a key whose expiry is not after `now_ms` does
+// not exist for any call here (and is removed by the next call that may write it).
 //
 // Locking: no function is called with an LWLock held; callbacks run under page locks unless said
 // otherwise, and so may not wait, call the store, or throw.
@@ -21,15 +21,15 @@
 namespace warren {
 
 inline constexpr int64_t kNoExpiry = 0;
-inline constexpr uint32_t kMaxKeyBytesLimit = 2000;               // of a page: a leaf holds three such cells
+inline constexpr uint32_t kMaxKeyBytesLimit = 2000;  // of a page: a leaf holds three such cells
 inline constexpr uint64_t kMaxValueBytesLimit = 512ull << 20;
 
 // A key as it stands. With exists == false the rest is empty.
 struct Current {
   bool exists = false;
-  std::string_view value = {};       // valid during the callback only
+  std::string_view value = {};  // valid during the callback only
   int64_t expire_at_ms = kNoExpiry;
-  uint64_t version = 0;              // LSN of the record that wrote it; grows with every write of the key
+  uint64_t version = 0;  // LSN of the record that wrote it; grows with every write of the key
 };
 
 // What shall become of a key.
@@ -55,28 +55,28 @@ class Store {
   // Read, decide, write as one atomic step: `decide` sees the key as it stands and returns what
   // shall become of it. It may be called more than once (the key changed meanwhile, pages had to be
   // let go); only the last call counts, so it must start from scratch each time. With
-  // NeedValue::kNo, Current::value is empty, and a value to put that stands at the same address with
-  // the same size as in an earlier call must be the same bytes. Returns the change that was made:
-  // kKeep also where there was no key to erase or to give an expiry.
-  static Result<Change::Kind> Modify(uint32_t database, std::string_view key, int64_t now_ms,
-                                     NeedValue need,
-                                     FunctionRef<Change(const Current&, uint64_t value_bytes)> decide);
+  // NeedValue::kNo, Current::value is empty, and a value to put that stands at the same address
+  // with the same size as in an earlier call must be the same bytes. Returns the change that was
+  // made: kKeep also where there was no key to erase or to give an expiry.
+  static Result<Change::Kind> Modify(
+      uint32_t database, std::string_view key, int64_t now_ms, NeedValue need,
+      FunctionRef<Change(const Current&, uint64_t value_bytes)> decide);
 
   // -- Many keys, in key order. `visit` runs without any lock on a private copy of one leaf; return
   // false to end. Keys present throughout are visited exactly once; others may be or not.
   struct Range {
-    std::string_view from;               // empty and !reverse: the first key
+    std::string_view from;  // empty and !reverse: the first key
     bool from_inclusive = true;
-    bool reverse = false;                // empty from: the last key
+    bool reverse = false;  // empty from: the last key
   };
   static Status Scan(uint32_t database, const Range& range, int64_t now_ms, NeedValue need,
                      FunctionRef<bool(std::string_view key, const Current&)> visit);
 
   // One step of SCAN: visits about `count` keys from `cursor` (0: the start) on and returns the
-  // cursor to go on with, 0 at the end. Any process can continue it, also after a restart; every key
-  // present from the first call to the last is visited, some perhaps twice.
-  static Result<uint64_t> ScanStep(uint32_t database, uint64_t cursor, uint32_t count, int64_t now_ms,
-                                   FunctionRef<void(std::string_view key)> visit);
+  // cursor to go on with, 0 at the end. Any process can continue it, also after a restart; every
+  // key present from the first call to the last is visited, some perhaps twice.
+  static Result<uint64_t> ScanStep(uint32_t database, uint64_t cursor, uint32_t count,
+                                   int64_t now_ms, FunctionRef<void(std::string_view key)> visit);
 
   static Result<std::optional<std::string>> RandomKey(uint32_t database, int64_t now_ms);
 

@@ -35,10 +35,8 @@ struct Visitor {
 // False: the visitor has had enough.
 Result<bool> VisitCell(const Visitor& visitor, LeafCell cell) {
   if (cell.ExpiredAt(visitor.now_ms)) return true;
-  Current current{.exists = true,
-                  .value = {},
-                  .expire_at_ms = cell.expire_at_ms(),
-                  .version = cell.version()};
+  Current current{
+      .exists = true, .value = {}, .expire_at_ms = cell.expire_at_ms(), .version = cell.version()};
   if (visitor.need == NeedValue::kNo) return visitor.visit(cell.key(), current);
   if (!cell.is_overflow()) {
     current.value = cell.inline_value();
@@ -116,10 +114,10 @@ Status ScanBackward(const Store::Range& range, const Visitor& visitor) {
 
 // -- Cursors.
 //
-// A cursor names the leaf to go on with: its page number (31 bits) and the low half of the LSN at which
-// the page became that leaf. A leaf's low key never changes, and keys only move right (splits), so a
-// leaf that still is what it was goes on from its first key without a miss. A leaf that was
-// unlinked since was empty then: what had been in it lies from its high key on.
+// A cursor names the leaf to go on with: its page number (31 bits) and the low half of the LSN at
+// which the page became that leaf. A leaf's low key never changes, and keys only move right
+// (splits), so a leaf that still is what it was goes on from its first key without a miss. A leaf
+// that was unlinked since was empty then: what had been in it lies from its high key on.
 
 uint64_t MakeCursor(const PageHeader& leaf) {
   return uint64_t{leaf.page_no} << 32 | (leaf.birth_lsn & 0xffff'ffff);
@@ -142,7 +140,8 @@ class ScanBatch {
       const PageNo right = leaf.As<PageHeader>().right;
       if (right == kNoPage) break;
       const ExpectedNode expected = ExpectLike(leaf.As<PageHeader>(), 0);
-      // With the left one locked the right one cannot be unlinked: it is taken out through its left.
+      // With the left one locked the right one cannot be unlinked: it is taken out through its
+      // left.
       ASSIGN_OR_RETURN(SharedPage next, BufferCache::GetShared(right));
       RETURN_IF_ERROR(CheckIsNode(next.As<PageHeader>(), right, expected));
       leaf = std::move(next);
@@ -251,8 +250,8 @@ Status Store::Scan(uint32_t database, const Range& range, int64_t now_ms, NeedVa
   return range.reverse ? ScanBackward(range, visitor) : ScanForward(range, visitor);
 }
 
-Result<uint64_t> Store::ScanStep(uint32_t database, uint64_t cursor, uint32_t count,
-                                 int64_t now_ms, FunctionRef<void(std::string_view key)> visit) {
+Result<uint64_t> Store::ScanStep(uint32_t database, uint64_t cursor, uint32_t count, int64_t now_ms,
+                                 FunctionRef<void(std::string_view key)> visit) {
   CheckDatabase(database);
   ScanBatch batch(database, cursor, count, now_ms);
   RETURN_IF_ERROR(RunSteps([&] { return batch.Run(); }));
@@ -272,11 +271,11 @@ Result<std::optional<std::string>> Store::RandomKey(uint32_t database, int64_t n
   }
   if (key.has_value() || KeyCount(database) == 0) return key;
   // Nearly all are empty leaves or expired keys: the first key that is there.
-  RETURN_IF_ERROR(Scan(database, Range{}, now_ms, NeedValue::kNo,
-                       [&](std::string_view found, const Current&) {
-                         key.emplace(found);
-                         return false;
-                       }));
+  RETURN_IF_ERROR(
+      Scan(database, Range{}, now_ms, NeedValue::kNo, [&](std::string_view found, const Current&) {
+        key.emplace(found);
+        return false;
+      }));
   return key;
 }
 

@@ -25,8 +25,8 @@ bool IsRootOf(const PageHeader& page, uint32_t database) {
   return IsTreePage(page) && (page.flags & kRootFlag) != 0 && page.database == database;
 }
 
-// From `page` to the node of its level in whose range `target` lies. False: an unlinked node was met,
-// nothing is held, start again from the root.
+// From `page` to the node of its level in whose range `target` lies. False: an unlinked node was
+// met, nothing is held, start again from the root.
 template <typename Page>
 Result<bool> MoveRight(Page& page, const ExpectedNode& expected, const SearchTarget& target,
                        LowKey* low) {

@@ -1,7 +1,7 @@
 // Which page of a database's B+tree holds a key?
 //
-// Lehman-Yao: every node has a right link and a high key, so that a search that meets a node which was
-// split meanwhile moves right, and holds one lock at a time. A node that was unlinked sends the
+// Lehman-Yao: every node has a right link and a high key, so that a search that meets a node which
+// was split meanwhile moves right, and holds one lock at a time. A node that was unlinked sends the
 // search back to the root.
 //
 // Locking: page lock order is left before right, child before parent, tree before overflow before
@@ -30,7 +30,8 @@ class LowKey {
 // The root, or a page not held if the database has no tree yet.
 Result<SharedPage> GetRoot(uint32_t database);
 
-// The node of `level` in whose range `target` lies, or a page not held if the tree has no such level.
+// The node of `level` in whose range `target` lies, or a page not held if the tree has no such
+// level.
 Result<SharedPage> FindNodeShared(uint32_t database, uint32_t level, const SearchTarget& target,
                                   LowKey* low = nullptr);
 Result<ExclusivePage> FindNodeExclusive(uint32_t database, uint32_t level,
@@ -48,8 +49,8 @@ inline ExpectedNode ExpectLike(const PageHeader& page, uint32_t level) {
 // kCorrupt if `page` is something else.
 Status CheckIsNode(const PageHeader& page, PageNo page_no, const ExpectedNode& expected);
 
-// A left half without an entry for its right one that a search of this process passed since the last
-// call (kNoPage: none). Its split should be finished (tree_change.h).
+// A left half without an entry for its right one that a search of this process passed since the
+// last call (kNoPage: none). Its split should be finished (tree_change.h).
 PageNo TakeIncompleteSplit();
 
 // Reads the database's row of the catalog.

@@ -1,13 +1,16 @@
 // How does a B+tree grow and shrink?
 //
 //   split        one record: left keeps its page and gets a flag, right is new; then
-//   finish       one record: the parent's entry for right, the flag cleared; or a new root above both.
+//   finish       one record: the parent's entry for right, the flag cleared; or a new root above
+//   both.
 //                Whoever meets the flag may finish it
-//   unlink       one record: an empty leaf goes, its left neighbour takes over range and right link;
+//   unlink       one record: an empty leaf goes, its left neighbour takes over range and right
+//   link;
 //                a parent whose only child it was goes with it
 //   drop         one record: FLUSH takes the root out of the catalog; the tree is garbage
 //
-// All Step functions run inside an Operation and hold nothing when they return, unless said otherwise.
+// All Step functions run inside an Operation and hold nothing when they return, unless said
+// otherwise.
 #pragma once
 
 #include <string_view>
@@ -29,9 +32,9 @@ Result<Step> FinishSplit(PageNo left);
 // Finishes the split that a search of this process met last, if any. No Operation may be running.
 void FinishSplitMet();
 
-// Takes the leaf that would hold `key` out of the tree if it is empty and not the first child of its
-// parent, unless others are at work there. No Operation may be running. Failing is harmless: an empty
-// leaf stays.
+// Takes the leaf that would hold `key` out of the tree if it is empty and not the first child of
+// its parent, unless others are at work there. No Operation may be running. Failing is harmless: an
+// empty leaf stays.
 void UnlinkEmptyLeaf(uint32_t database, std::string_view key);
 
 // Takes the whole tree away; sets `old_root` to what is garbage now (kNoPage: there was no tree).

@@ -41,8 +41,7 @@ SplitPlan PlanSplit(NodeView node, uint32_t insert_slot) {
   uint32_t left = 0;
   while (keep < count - 1 && left < wanted) left += node.CellBytes(keep++) + kSlotBytes;
   // The left page must hold its new high key, too.
-  while (keep > 1 &&
-         sizeof(NodeHeader) + left + SeparatorAt(node, keep).size() > kPageBytes) {
+  while (keep > 1 && sizeof(NodeHeader) + left + SeparatorAt(node, keep).size() > kPageBytes) {
     left -= node.CellBytes(--keep) + kSlotBytes;
   }
   return {keep, SeparatorAt(node, keep)};
@@ -87,8 +86,7 @@ Result<Step> Split(ExclusivePage& left, uint32_t insert_slot) {
 const std::byte* MakeRootImage(PageNo root_no, NodeView left) {
   alignas(8) thread_local std::byte image[kPageBytes];
   const PageHeader& page = left.page();
-  InitNode(image, root_no, page.database, page.incarnation,
-           static_cast<uint16_t>(page.level + 1));
+  InitNode(image, root_no, page.database, page.incarnation, static_cast<uint16_t>(page.level + 1));
   HeaderOf(image).flags = kRootFlag;
   AppendInnerCell(image, {}, page.page_no);
   AppendInnerCell(image, left.high_key(), page.right);
@@ -200,8 +198,7 @@ Result<Step> FinishSplit(PageNo left_no) {
   // With the child locked, its parents can be searched for: nobody waits for a child while holding
   // a parent.
   const SearchTarget target{SearchTarget::kAt, child.high_key()};
-  ASSIGN_OR_RETURN(ExclusivePage parent,
-                   FindNodeExclusive(page.database, page.level + 1u, target));
+  ASSIGN_OR_RETURN(ExclusivePage parent, FindNodeExclusive(page.database, page.level + 1u, target));
   if (!parent.held() || parent.As<PageHeader>().incarnation != page.incarnation) {
     return Step::kDone;  // the tree was dropped; its right links are all that its garbage needs
   }

@@ -128,8 +128,7 @@ Result<bool> LockBranch(const Place& inner_place, PageNo leaf_no, PageNo left_le
   ASSIGN_OR_RETURN(branch.leaf, BufferCache::GetExclusive(leaf_no));
   if (!AreNeighbours(branch.left_leaf, branch.leaf) || !IsEmptyLeaf(branch.leaf)) return false;
   ASSIGN_OR_RETURN(branch.left_inner, BufferCache::GetExclusive(inner_place.left));
-  if (!IsWhole(branch.left_inner) ||
-      branch.left_inner.As<PageHeader>().right != inner_place.node) {
+  if (!IsWhole(branch.left_inner) || branch.left_inner.As<PageHeader>().right != inner_place.node) {
     return false;
   }
   ASSIGN_OR_RETURN(branch.inner, BufferCache::GetExclusive(inner_place.node));
@@ -169,8 +168,7 @@ Result<Step> UnlinkBranch(uint32_t database, std::string_view key, PageNo leaf_n
   change.AddPage(b.leaf, PageRole::kLeaf, HeaderChanges());
   change.AddPage(b.left_inner, PageRole::kLeftInner, NodeChanges(NodeView(b.left_inner.bytes())));
   change.AddPage(b.inner, PageRole::kInner, HeaderChanges());
-  change.AddPage(b.grandparent, PageRole::kParent,
-                 SlotChanges(NodeView(b.grandparent.bytes())));
+  change.AddPage(b.grandparent, PageRole::kParent, SlotChanges(NodeView(b.grandparent.bytes())));
   maps.Set(change, b.leaf.page_no(), PageState::kPendingPage);
   maps.Set(change, b.inner.page_no(), PageState::kPendingPage);
   change.AddPayload(payload);
@@ -182,7 +180,8 @@ Result<Step> UnlinkBranch(uint32_t database, std::string_view key, PageNo leaf_n
 }
 
 // One try. Sets `again_at` to a key of the leaf that is worth a look next.
-Result<Step> Unlink(uint32_t database, const std::string& key, std::optional<std::string>& again_at) {
+Result<Step> Unlink(uint32_t database, const std::string& key,
+                    std::optional<std::string>& again_at) {
   again_at.reset();
   ASSIGN_OR_RETURN(const Place place, FindPlace(database, 0, key));
   if (place.node == kNoPage) return Step::kDone;  // the leaf is the root
@@ -223,7 +222,8 @@ Result<Step> DropTree(uint32_t database, PageNo& old_root) {
   MapPages maps;
   RETURN_IF_ERROR(maps.Lock({root.page_no()}));
   const uint32_t incarnation = entry.incarnation + 1;
-  const auto from = static_cast<uint16_t>(reinterpret_cast<const std::byte*>(&entry) - catalog.bytes());
+  const auto from =
+      static_cast<uint16_t>(reinterpret_cast<const std::byte*>(&entry) - catalog.bytes());
   MiniTransaction change(RecordType::kDropTree, database, incarnation);
   change.AddPage(root, PageRole::kOldRoot, HeaderChanges());
   change.AddPage(catalog, PageRole::kCatalog,
