@@ -47,8 +47,9 @@ inline bool FutexWait(FutexAddress address, uint32_t value, int64_t deadline_ns,
   return FutexCall(address, FUTEX_WAIT_BITSET, value, &deadline, bits) == 0 || errno != ETIMEDOUT;
 }
 
-inline void FutexWake(FutexAddress address, int count, uint32_t bits = kFutexAny) {
-  FutexCall(address, FUTEX_WAKE_BITSET, static_cast<uint32_t>(count), nullptr, bits);
+// How many were woken.
+inline long FutexWake(FutexAddress address, int count, uint32_t bits = kFutexAny) {
+  return FutexCall(address, FUTEX_WAKE_BITSET, static_cast<uint32_t>(count), nullptr, bits);
 }
 
 }  // namespace warren

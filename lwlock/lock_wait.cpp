@@ -60,10 +60,17 @@ class LockWait {
     return true;
   }
 
+  // Woken sleepers are handed what newcomers may not have.
+  bool HasSlept() const { return slept_; }
+  bool IsOutOfPatience() const {
+    return slept_ && MonotonicNs() - began_ns_ > GetLockTuning().patience_ns;
+  }
+
   // Sleeps while `address` holds `value`.
   void Sleep(FutexAddress address, uint32_t value, uint32_t bits, Look look) {
     Begin();
     spins_ = 0;  // whoever was woken has good reason to look a few times
+    slept_ = true;
     if (FutexWait(address, value, MonotonicNs() + GetLockTuning().warn_timeout_ns, bits)) return;
     // Timed out: never unbounded, so that a wake-up that died with its sender is only a delay.
     const bool lost = IsWakeUpLost(address, bits, look);
@@ -104,6 +111,7 @@ class LockWait {
   int64_t next_log_ns_ = 0;
   uint32_t spins_ = 0;
   uint16_t event_before_ = 0;
+  bool slept_ = false;
 };
 
 void SleepOnWord(LWLock& lock, LockWait& wait, uint32_t seen, uint32_t bits) {
@@ -134,9 +142,15 @@ void DrainReaders(LWLock& lock, LockWait& wait) {
   }
 }
 
+// May one who sees the word so have the lock?
+bool IsFree(uint32_t seen, const LockWait& wait) {
+  return seen == 0 || ((seen & LWLock::kOwnerMask) == 0 && wait.HasSlept());
+}
+
 // Sets a waiter flag on a taken word. False if the word changed meanwhile (`seen` is renewed).
-bool AddWaiterFlag(LWLock& lock, uint32_t& seen, uint32_t flag) {
-  if ((seen & flag) != 0) return true;
+bool AddWaiterFlag(LWLock& lock, const LockWait& wait, uint32_t& seen, uint32_t flag) {
+  if (wait.IsOutOfPatience()) flag |= LWLock::kHandOff;
+  if ((seen & flag) == flag) return true;
   if (!lock.word.compare_exchange_strong(seen, seen | flag, std::memory_order_seq_cst))
     return false;
   seen |= flag;
@@ -144,34 +158,94 @@ bool AddWaiterFlag(LWLock& lock, uint32_t& seen, uint32_t flag) {
   return true;
 }
 
+// One exclusive waiter: it will take the lock with the waiter flag set and so wake the next.
+long WakeExclusive(LWLock& lock, uint32_t flags) {
+  if ((flags & LWLock::kExclusiveWaiters) == 0) return 0;
+  const long woken = FutexWake(FutexWord(lock.word), 1, kWakeExclusive);
+  TestPoint(LockTestPoint::kExclusiveWoken);
+  return woken;
+}
+
+long WakeShared(LWLock& lock, uint32_t flags) {
+  if ((flags & LWLock::kSharedWaiters) == 0) return 0;
+  const long woken = FutexWake(FutexWord(lock.word), INT_MAX, kWakeShared);
+  TestPoint(LockTestPoint::kSharedWoken);
+  return woken;
+}
+
+// Ends a reservation of which nobody is there to make use: newcomers may enter again, and those who
+// went to sleep over it are woken.
+void Unreserve(LWLock& lock) {
+  uint32_t seen = lock.word.load(std::memory_order_seq_cst);
+  do {
+    if (seen == 0 || (seen & LWLock::kOwnerMask) != 0) return;
+  } while (!lock.word.compare_exchange_weak(seen, 0, std::memory_order_seq_cst));
+  TestPoint(LockTestPoint::kUnreserved);
+  WakeExclusive(lock, seen);
+  WakeShared(lock, seen);
+}
+
+// Takes a free or reserved word. False if it changed meanwhile (`seen` is renewed).
+bool TakeWord(LWLock& lock, const LockWait& wait, uint32_t& seen) {
+  uint32_t taken = t_lock_self.owner;
+  // Those who sleep over a reservation still do.
+  taken |= seen & (LWLock::kExclusiveWaiters | LWLock::kSharedWaiters);
+  // Having slept, we may not be the only one: the flag makes our release wake the next.
+  if (wait.HasSlept()) taken |= LWLock::kExclusiveWaiters;
+  // Who stood in the queue behind us has probably waited for as long.
+  if (wait.IsOutOfPatience()) taken |= LWLock::kHandOff;
+  return lock.word.compare_exchange_strong(seen, taken, std::memory_order_seq_cst);
+}
+
+// After a reader's look at the word that follows the setting of its bit: may it stay?
+bool MayStay(LWLock& lock, const LockWait& wait) {
+  const uint32_t seen = lock.word.load(std::memory_order_seq_cst);
+  if (!IsFree(seen, wait)) return false;
+  // Reserved for readers alone: the first one lets everybody in again.
+  if (seen != 0 && (seen & LWLock::kExclusiveTurn) == 0) Unreserve(lock);
+  return true;
+}
+
 bool Holds(const LockCondition* condition) { return condition == nullptr || condition->Holds(); }
 
 }  // namespace
 
+void ClearOwnerSlow(LWLock& lock, uint32_t seen) {
+  DCHECK((seen & LWLock::kOwnerMask) == t_lock_self.owner);
+  uint32_t left;
+  do {
+    left = (seen & LWLock::kHandOff) == 0            ? 0
+           : (seen & LWLock::kExclusiveWaiters) == 0 ? LWLock::kHandOff
+                                                     : LWLock::kHandOff | LWLock::kExclusiveTurn;
+  } while (!lock.word.compare_exchange_weak(seen, left, std::memory_order_seq_cst));
+  TestPoint(LockTestPoint::kWordCleared);
+  const long shared_woken = WakeShared(lock, seen);
+  const long exclusive_woken = WakeExclusive(lock, seen);
+  if (left == 0) return;
+  // Handed over: newcomers stay out until one of those woken makes use of it. The exclusive one, if
+  // there should be one: only it ends its turn.
+  const bool exclusive_turn = (left & LWLock::kExclusiveTurn) != 0;
+  if ((exclusive_turn ? exclusive_woken : shared_woken) == 0) Unreserve(lock);
+}
+
 bool AcquireExclusiveSlow(LWLock& lock, const LockCondition* condition) {
   LockWait wait(lock);
-  uint32_t waiters = 0;
   uint32_t seen = lock.word.load(std::memory_order_seq_cst);
   for (;;) {
-    if (seen == 0) {
-      // Having slept, we may not be the only one: the flag makes our release wake the next.
-      if (lock.word.compare_exchange_strong(seen, t_lock_self.owner | waiters,
-                                            std::memory_order_seq_cst)) {
-        break;
-      }
+    if (IsFree(seen, wait)) {
+      if (TakeWord(lock, wait, seen)) break;
       continue;
     }
     if (wait.SpinOnce()) {
       seen = lock.word.load(std::memory_order_seq_cst);
       continue;
     }
-    if (!AddWaiterFlag(lock, seen, LWLock::kExclusiveWaiters)) continue;
+    if (!AddWaiterFlag(lock, wait, seen, LWLock::kExclusiveWaiters)) continue;
     // After the flag: partner of the exchange in RouseWaiters, which either sees the flag or comes
     // before this look. A wake-up that we gave up with is not lost: the flag makes the owner's
     // release wake the next.
     if (!Holds(condition)) return false;
     SleepOnWord(lock, wait, seen, kWakeExclusive);
-    waiters = LWLock::kExclusiveWaiters;
     seen = lock.word.load(std::memory_order_seq_cst);
   }
   TestPoint(LockTestPoint::kWordTaken);
@@ -196,18 +270,18 @@ bool AcquireSharedSlow(LWLock& lock, const LockCondition* condition) {
     // Retreat, so that the owner can drain, then wait until the word changes.
     ClearReaderBit(lock);
     uint32_t seen = lock.word.load(std::memory_order_seq_cst);
-    while (seen != 0) {
+    while (!IsFree(seen, wait)) {
       if (wait.SpinOnce()) {
         seen = lock.word.load(std::memory_order_seq_cst);
         continue;
       }
-      if (!AddWaiterFlag(lock, seen, LWLock::kSharedWaiters)) continue;
+      if (!AddWaiterFlag(lock, wait, seen, LWLock::kSharedWaiters)) continue;
       if (!Holds(condition)) return false;  // after the flag, as in AcquireExclusiveSlow
       SleepOnWord(lock, wait, seen, kWakeShared);
       seen = lock.word.load(std::memory_order_seq_cst);
     }
     SetReaderBit(lock);
-    if (lock.word.load(std::memory_order_seq_cst) != 0) continue;
+    if (!MayStay(lock, wait)) continue;
     if (Holds(condition)) return true;
     ClearReaderBit(lock);
     return false;

@@ -36,17 +36,17 @@ inline void ClearReaderBit(LWLock& lock) {
   if ((before & FutexHalfMask(bit)) == bit) FutexWake(FutexHalf(word, bit), INT_MAX);
 }
 
-// Gives up ownership of the word and wakes whoever sleeps on it: one exclusive waiter (it will take
-// the lock with the waiter flag set and so wake the next) and all shared ones.
+// Gives up the ownership of a word on which somebody sleeps.
+void ClearOwnerSlow(LWLock& lock, uint32_t seen);
+
+// Gives up ownership of the word and wakes whoever sleeps on it.
 inline void ClearOwner(LWLock& lock) {
-  const uint32_t before = lock.word.exchange(0, std::memory_order_seq_cst);
-  DCHECK((before & LWLock::kOwnerMask) == t_lock_self.owner);
-  TestPoint(LockTestPoint::kWordCleared);
-  if (before == t_lock_self.owner) return;
-  if ((before & LWLock::kExclusiveWaiters) != 0) FutexWake(FutexWord(lock.word), 1, kWakeExclusive);
-  TestPoint(LockTestPoint::kExclusiveWoken);
-  if ((before & LWLock::kSharedWaiters) != 0) FutexWake(FutexWord(lock.word), INT_MAX, kWakeShared);
-  TestPoint(LockTestPoint::kAllWoken);
+  uint32_t seen = t_lock_self.owner;
+  if (!lock.word.compare_exchange_strong(seen, 0, std::memory_order_seq_cst)) {
+    ClearOwnerSlow(lock, seen);
+  } else {
+    TestPoint(LockTestPoint::kWordCleared);
+  }
 }
 
 // Any reader's bit set? Looks at one word after another: a reader whose bit appears behind the look

@@ -9,6 +9,8 @@
 //   s+1         slot s owns it (or waits for readers      s, to 0; sleepers, to add a waiter flag
 //               to drain: see its pending_lock)
 //   s+1 | W|R   the same, exclusive / shared waiters sleep (or: slot s slept, and others may)
+//   s+1 | H     the same, and somebody has waited for long: hand it over
+//   H | X?      free, but only for those who have slept; X: an exclusive one was woken to take it
 //   reader bit  slot s reads (or is about to look at the word and retreat)   s alone
 //
 // Locking: ranks (tranche_list.def) order all acquires; debug builds check. Nobody may wait for a
@@ -34,7 +36,9 @@ namespace warren {
 struct alignas(16) CAPABILITY("lwlock") LWLock {
   static constexpr uint32_t kExclusiveWaiters = 1u << 31;
   static constexpr uint32_t kSharedWaiters = 1u << 30;
-  static constexpr uint32_t kOwnerMask = kSharedWaiters - 1;
+  static constexpr uint32_t kHandOff = 1u << 29;
+  static constexpr uint32_t kExclusiveTurn = 1u << 28;
+  static constexpr uint32_t kOwnerMask = kExclusiveTurn - 1;
 
   std::atomic<uint32_t> word;
   TrancheId tranche;
@@ -81,7 +85,8 @@ void UnbindLockProc();
 // Of this process, changed when the settings change.
 struct LockTuning {
   int64_t warn_timeout_ns = 1'000'000'000;  // how long a sleeper waits before it logs who holds it
-  uint32_t spin_rounds = 60;                // looks at a taken lock before sleeping
+  int64_t patience_ns = 20'000'000;  // how long a waiter lets itself be overtaken by newcomers
+  uint32_t spin_rounds = 60;         // looks at a taken lock before sleeping
 };
 LockTuning& GetLockTuning();
 

@@ -42,6 +42,12 @@ void ReleaseOne(const LockSpace& space, const LockProc& dead, LWLock& lock, Slot
     TestPoint(LockTestPoint::kRepairCalled);
     lock.word.exchange(0);
     TestPoint(LockTestPoint::kRepairWordCleared);
+  } else {
+    // It may have reserved the lock, or have been woken to make use of a reservation.
+    uint32_t seen = lock.word.load();
+    while (seen != 0 && (seen & LWLock::kOwnerMask) == 0 &&
+           !lock.word.compare_exchange_weak(seen, 0)) {
+    }
   }
   // Always, even if it held nothing here: it may have died between a release and its wake-up, or
   // having swallowed a wake-up meant to be passed on.

@@ -26,7 +26,8 @@ namespace warren {
   X(kHeldLeft)                          \
   X(kWordCleared)                       \
   X(kExclusiveWoken)                    \
-  X(kAllWoken)                          \
+  X(kSharedWoken)                       \
+  X(kUnreserved)                        \
   X(kReleased)                          \
   X(kRepairReaderBitCleared)            \
   X(kRepairCalled)                      \
