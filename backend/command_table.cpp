@@ -4,11 +4,14 @@
 
 #include "backend/command.h"
 #include "backend/commands_client.h"
+#include "backend/commands_command.h"
 #include "backend/commands_config.h"
 #include "backend/commands_connection.h"
 #include "backend/commands_expire.h"
 #include "backend/commands_generic.h"
 #include "backend/commands_scan.h"
+#include "backend/commands_scripting.h"
+#include "backend/commands_server.h"
 #include "backend/commands_string.h"
 #include "base/ascii.h"
 
@@ -26,13 +29,17 @@ consteval auto MergeSorted(const CommandInfo (&... groups)[n]) {
 }
 
 // One line per group.
-constexpr auto kTable = MergeSorted(kClientCommands,      //
-                                    kConfigCommands,      //
-                                    kConnectionCommands,  //
-                                    kExpireCommands,      //
-                                    kGenericCommands,     //
-                                    kScanCommands,        //
-                                    kStringCommands);
+constexpr auto kTable = MergeSorted(  //
+    kClientCommands,                  //
+    kCommandCommands,                 //
+    kConfigCommands,                  //
+    kConnectionCommands,              //
+    kExpireCommands,                  //
+    kGenericCommands,                 //
+    kScanCommands,                    //
+    kScriptingCommands,               //
+    kServerCommands,                  //
+    kStringCommands);
 
 constexpr size_t kMaxNameBytes = 32;
 

@@ -181,6 +181,7 @@ void Session::Run(const CommandInfo& info, Args args) {
   }
   client_->in_command.store(0, std::memory_order_relaxed);
   unreported_ns_ += LapNs();
+  Stats::Add(StatId::kCommands);
   Stats::AddCommand(CommandIndex(info), static_cast<uint64_t>(unreported_ns_ / 1000),
                     reply_.failed());
   unreported_ns_ %= 1000;
