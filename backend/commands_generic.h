@@ -105,6 +105,7 @@ inline constexpr CommandInfo kGenericCommands[] = {
      .syntax = "OBJECT",
      .summary = "How a value is kept.",
      .since = "2.2.3",
+     .complexity = "depends on the sub-command",
      .complexity = ""},
     {.name = "object|encoding",
      .arity = 3,
