@@ -91,13 +91,17 @@ void Child::Kill() {
 
 int Child::Wait(int limit_s) {
   if (reaped_) return status_;
-  const auto reap = [this] { return reaped_ = waitpid(pid_, &status_, WNOHANG) == pid_; };
-  if (WaitFor(reap, limit_s)) return status_;
+  if (WaitFor([this] { return HasEnded(); }, limit_s)) return status_;
   kill(pid_, SIGKILL);
   waitpid(pid_, &status_, 0);
   reaped_ = true;
   status_ = -1;
   return status_;
+}
+
+bool Child::HasEnded() {
+  reaped_ = reaped_ || waitpid(pid_, &status_, WNOHANG) == pid_;
+  return reaped_;
 }
 
 bool Child::Succeeded(int limit_s) {

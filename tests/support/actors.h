@@ -31,6 +31,7 @@ class Child {
   int Wait(int limit_s = 20);
   bool Succeeded(int limit_s = 20);  // exit code 0
   bool WasKilled(int limit_s = 20);  // by SIGKILL
+  bool HasEnded();                   // reaps it if so; does not wait
   // Until the kernel says that it sleeps (in a system call); false after `limit_s` seconds.
   bool WaitUntilAsleep(int limit_s = 20) const;
 
