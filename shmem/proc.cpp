@@ -42,6 +42,7 @@ void Renew(Proc& proc, ProcessKind kind) {
   client.socket_fd.store(-1, std::memory_order_relaxed);
   client.resp_version.store(2, std::memory_order_relaxed);
   client.in_command.store(0, std::memory_order_relaxed);
+  client.working.store(0, std::memory_order_relaxed);
   client.no_evict.store(0, std::memory_order_relaxed);
   client.unix_socket.store(0, std::memory_order_relaxed);
 }

@@ -241,6 +241,20 @@ TEST_CASE("a wait ends when its time has passed, and at once when something is p
   CHECK(child.Succeeded());
 }
 
+TEST_CASE("a poll ends for bytes, for a wake-up and for its time") {
+  const Sockets sockets;
+  Child child([&] {
+    Latch::InstallHandlers();
+    pollfd wanted{.fd = sockets.ends[1], .events = POLLIN, .revents = 0};
+    if (Latch::Poll({&wanted, 1}, 10) != 0) return false;
+    raise(SIGURG);
+    if (Latch::Poll({&wanted, 1}, -1) != -1 || errno != EINTR || !Latch::TakeLatch()) return false;
+    if (send(sockets.ends[0], "x", 1, 0) != 1) return false;
+    return Latch::Poll({&wanted, 1}, -1) == 1 && wanted.revents == POLLIN;
+  });
+  CHECK(child.Succeeded());
+}
+
 TEST_CASE("handlers leave errno and other sockets alone") {
   Child child([] {
     Latch::InstallHandlers();

@@ -45,6 +45,16 @@ uint64_t VersionOf(PageNo page_no) {
   return page->As<TestPage>().version;
 }
 
+// Slots other than 0 take every buffer, or let them go: no process may hold so many by itself.
+template <typename F>
+void ForEachBufferAsOthers(F change) {
+  for (BufferIndex buffer = 0; buffer < kBuffers; ++buffer) {
+    Segment::BindProcess(1 + buffer / 24);
+    change(g_buffer_pool.content_locks[buffer]);
+  }
+  Segment::BindProcess(0);
+}
+
 }  // namespace
 
 TEST_CASE("a page that was changed is found changed, also after it left the cache") {
@@ -166,22 +176,13 @@ TEST_CASE("one clean buffer is enough when the disk refuses every write") {
 
 TEST_CASE("with every buffer held the answer is busy") {
   CacheWorld world;
-  // A process can't hold them all by itself: other slots do.
-  for (BufferIndex buffer = 0; buffer < kBuffers; ++buffer) {
-    Segment::BindProcess(1 + buffer / 24);
-    AcquireExclusive(g_buffer_pool.content_locks[buffer]);
-  }
-  Segment::BindProcess(0);
+  ForEachBufferAsOthers([](LWLock& lock) NO_THREAD_SAFETY_ANALYSIS { AcquireExclusive(lock); });
   AcquireShared(Segment::SettingsLock());  // who holds nothing waits for a free buffer
   const Result<SharedPage> page = BufferCache::GetShared(1);
   ReleaseShared(Segment::SettingsLock());
   REQUIRE_FALSE(page.ok());
   CHECK(page.error().code == ErrorCode::kBusy);
-  for (BufferIndex buffer = 0; buffer < kBuffers; ++buffer) {
-    Segment::BindProcess(1 + buffer / 24);
-    ReleaseExclusive(g_buffer_pool.content_locks[buffer]);
-  }
-  Segment::BindProcess(0);
+  ForEachBufferAsOthers([](LWLock& lock) NO_THREAD_SAFETY_ANALYSIS { ReleaseExclusive(lock); });
   CHECK(VersionOf(1) == 0);
 }
 
