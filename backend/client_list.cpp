@@ -37,7 +37,7 @@ std::string DescribeClient(const Proc& proc, Owner owner) {
   std::string flags;
   if (client.unix_socket != 0) flags += 'U';
   if (client.no_evict != 0) flags += 'e';
-  if (flags.empty()) flags = "N";
+  if (flags.empty()) flags += 'N';
   const std::string_view command = client.last_command.Get();
   std::string line = fmt::format(
       "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={} db={} sub=0 psub=0 ssub=0 "

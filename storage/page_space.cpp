@@ -1,7 +1,5 @@
 #include "storage/page_space.h"
 
-#include <algorithm>
-
 #include "base/check.h"
 #include "shmem/stats.h"
 #include "storage/data_file.h"
@@ -23,20 +21,19 @@ std::optional<PageNo> FreePageInFile(const MapPage& map, PageNo map_page_no) {
 }  // namespace
 
 Status MapPages::Lock(std::initializer_list<PageNo> pages) {
-  std::array<PageNo, 8> wanted;
-  CHECK(pages.size() <= wanted.size());
-  size_t n = 0;
-  for (const PageNo page_no : pages) {
-    if (page_no != kNoPage) wanted[n++] = MapPageOf(page_no);
-  }
-  std::sort(wanted.begin(), wanted.begin() + static_cast<ptrdiff_t>(n));
-  const auto end = std::unique(wanted.begin(), wanted.begin() + static_cast<ptrdiff_t>(n));
-  CHECK(end - wanted.begin() <= static_cast<ptrdiff_t>(kMax), "too many map pages");
-  for (auto it = wanted.begin(); it != end; ++it) {
-    ASSIGN_OR_RETURN(maps_[count_], BufferCache::GetExclusive(*it));
+  PageNo last = kNoPage;
+  for (;;) {  // the lowest map page above the last one, so that they are locked in order and once
+    PageNo next = kNoPage;
+    for (const PageNo page_no : pages) {
+      const PageNo map = page_no != kNoPage ? MapPageOf(page_no) : kNoPage;
+      if (map > last && (next == kNoPage || map < next)) next = map;
+    }
+    if (next == kNoPage) return {};
+    CHECK(count_ < kMax, "too many map pages");
+    ASSIGN_OR_RETURN(maps_[count_], BufferCache::GetExclusive(next));
     ++count_;
+    last = next;
   }
-  return {};
 }
 
 ExclusivePage& MapPages::Of(PageNo page_no) {
