@@ -65,6 +65,7 @@ bool GlobMatch(std::string_view pattern, std::string_view text, GlobCase letter_
   while (t < text.size()) {
     if (p < pattern.size() && pattern[p] == '*') {
       after_star = ++p;
+      if (p == pattern.size()) return true;
       star_end = t;
       continue;
     }
