@@ -1,10 +1,12 @@
 #include "backend/arguments.h"
 
+#include <cerrno>
 #include <charconv>
 #include <climits>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <system_error>
 
 #include "base/ascii.h"
@@ -47,15 +49,17 @@ Result<int> IntArgument(std::string_view text) {
 }
 
 std::optional<long double> ParseFloat(std::string_view text) {
-  // strtold skips blanks before a number and stops at a zero byte; neither is a number here.
-  constexpr size_t kMaxFloatTextBytes = 5 * 1024;
-  if (text.empty() || text.size() >= kMaxFloatTextBytes) return std::nullopt;
+  // strtold skips blanks before a number and stops at a zero byte; neither is a number here. No
+  // allocation: commands come here under a page lock.
+  char terminated[kFloatTextBytes];
+  if (text.empty() || text.size() >= sizeof(terminated)) return std::nullopt;
   if (std::string_view(" \t\n\v\f\r").find(text[0]) != std::string_view::npos) return std::nullopt;
-  const std::string terminated(text);
+  std::memcpy(terminated, text.data(), text.size());
+  terminated[text.size()] = '\0';
   char* stop = nullptr;
   errno = 0;
-  const long double value = std::strtold(terminated.c_str(), &stop);
-  if (stop != terminated.c_str() + terminated.size()) return std::nullopt;
+  const long double value = std::strtold(terminated, &stop);
+  if (stop != terminated + text.size()) return std::nullopt;
   if (errno == ERANGE && (std::isinf(value) || value == 0)) return std::nullopt;
   if (std::isnan(value)) return std::nullopt;
   return value;
@@ -71,15 +75,11 @@ std::string_view FormatInteger(int64_t value, std::span<char, kIntegerTextBytes>
   return {buffer.data(), static_cast<size_t>(end - buffer.data())};
 }
 
-std::string FormatFloat(long double value) {
-  const int bytes = std::snprintf(nullptr, 0, "%.17Lf", value);
-  std::string text(static_cast<size_t>(bytes) + 1, '\0');
-  std::snprintf(text.data(), text.size(), "%.17Lf", value);
-  text.pop_back();
-  if (text.find('.') != std::string::npos) {
-    text.erase(text.find_last_not_of('0') + 1);
-    if (text.back() == '.') text.pop_back();
-  }
+std::string_view FormatFloat(long double value, std::span<char, kFloatTextBytes> buffer) {
+  const int bytes = std::snprintf(buffer.data(), buffer.size(), "%.17Lf", value);
+  std::string_view text(buffer.data(), static_cast<size_t>(bytes));
+  text = text.substr(0, text.find_last_not_of('0') + 1);
+  if (text.ends_with('.')) text.remove_suffix(1);
   return text == "-0" ? "0" : text;
 }
 

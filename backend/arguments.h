@@ -4,7 +4,6 @@
 #include <cstdint>
 #include <optional>
 #include <span>
-#include <string>
 #include <string_view>
 
 #include "base/result.h"
@@ -26,8 +25,9 @@ Result<long double> FloatArgument(std::string_view text);  // "value is not a va
 inline constexpr size_t kIntegerTextBytes = 20;  // of INT64_MIN
 std::string_view FormatInteger(int64_t value, std::span<char, kIntegerTextBytes> buffer);
 
-// As INCRBYFLOAT stores it: 17 decimals, trailing zeros cut, never an exponent.
-std::string FormatFloat(long double value);
+// As INCRBYFLOAT stores it: 17 decimals, trailing zeros cut, never an exponent. For finite values.
+inline constexpr size_t kFloatTextBytes = 5 * 1024;  // the largest has 4933 digits before the point
+std::string_view FormatFloat(long double value, std::span<char, kFloatTextBytes> buffer);
 
 // How a command's time is to be understood.
 enum class TimeForm : uint8_t {

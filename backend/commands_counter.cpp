@@ -1,6 +1,5 @@
 // Commands that take a value for a number.
 #include <cmath>
-#include <string>
 
 #include "backend/arguments.h"
 #include "backend/commands_string.h"
@@ -57,7 +56,8 @@ Status DecrByCommand(Session& session, Args args) {
 
 Status IncrByFloatCommand(Session& session, Args args) {
   const auto by = ParseFloat(args[2]);
-  std::string digits;
+  char buffer[kFloatTextBytes];
+  std::string_view digits;
   Problem problem = Problem::kNone;
   RETURN_IF_ERROR(
       Modify(session, args[1], NeedValue::kYes, [&](const Current& current, uint64_t) -> Change {
@@ -67,7 +67,7 @@ Status IncrByFloatCommand(Session& session, Args args) {
                   : !std::isfinite(sum) ? Problem::kOverflow
                                         : Problem::kNone;
         if (problem != Problem::kNone) return {};
-        digits = FormatFloat(sum);
+        digits = FormatFloat(sum, buffer);
         return {.kind = Change::kPut, .value = digits, .expire_at_ms = current.expire_at_ms};
       }));
   switch (problem) {

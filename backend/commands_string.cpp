@@ -18,18 +18,21 @@ void ReplyValue(Session& session, const Current& current) {
   }
 }
 
-// Replies with the old value and lets `change` say what becomes of the key.
-template <typename ChangeOf>
-Status ReplyAndModify(Session& session, std::string_view key, ChangeOf change) {
+// Replies with the old value and lets `change_of` say what becomes of the key.
+enum class MayCreate : uint8_t { kNo, kYes };
+template <MayCreate may_create, typename ChangeOf>
+Status ReplyAndModify(Session& session, std::string_view key, ChangeOf change_of) {
   const size_t start = session.output().size();
   bool found = false;
-  RETURN_IF_ERROR(
-      Modify(session, key, NeedValue::kYes, [&](const Current& current, uint64_t) -> Change {
-        session.output().resize(start);
-        ReplyValue(session, current);
-        found = current.exists;
-        return change(current);
-      }));
+  const auto decide = [&](const Current& current, uint64_t) -> Change {
+    session.output().resize(start);
+    ReplyValue(session, current);
+    found = current.exists;
+    return change_of(current);
+  };
+  RETURN_IF_ERROR(may_create == MayCreate::kYes
+                      ? Modify(session, key, NeedValue::kYes, decide)
+                      : ModifyExisting(session, key, NeedValue::kYes, decide));
   CountLookUp(found);
   return {};
 }
@@ -96,7 +99,7 @@ Status SetCommand(Session& session, Args args) {
                                       session.now_ms(), args[0]));
     }
     if (request.options.get) {
-      return ReplyAndModify(session, request.key, [&](const Current& current) {
+      return ReplyAndModify<MayCreate::kYes>(session, request.key, [&](const Current& current) {
         return request.ChangeOf(session, current);
       });
     }
@@ -122,13 +125,13 @@ Status PSetExCommand(Session& session, Args args) {
 }
 
 Status GetSetCommand(Session& session, Args args) {
-  return ReplyAndModify(session, args[1], [&](const Current&) {
+  return ReplyAndModify<MayCreate::kYes>(session, args[1], [&](const Current&) {
     return Change{.kind = Change::kPut, .value = args[2]};
   });
 }
 
 Status GetDelCommand(Session& session, Args args) {
-  return ReplyAndModify(session, args[1], [](const Current& current) {
+  return ReplyAndModify<MayCreate::kNo>(session, args[1], [](const Current& current) {
     return Change{.kind = current.exists ? Change::kErase : Change::kKeep};
   });
 }
@@ -150,7 +153,7 @@ Status GetExCommand(Session& session, Args args) {
     }
     expire_at_ms = *at;
   }
-  return ReplyAndModify(session, args[1], [&](const Current& current) -> Change {
+  return ReplyAndModify<MayCreate::kNo>(session, args[1], [&](const Current& current) -> Change {
     if (!current.exists) return {};
     if (timed && expire_at_ms <= session.now_ms()) return {.kind = Change::kErase};
     return {.kind = Change::kSetExpiry, .expire_at_ms = expire_at_ms};
