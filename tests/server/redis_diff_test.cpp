@@ -1,0 +1,263 @@
+// Does Warren answer as Redis does? Both are sent the same commands, and the bytes of the replies
+// are compared. Skipped where no redis-server is installed. Left out is what may differ: times that
+// pass while the test runs, and the order in which Redis happens to keep its keys.
+#include <doctest/doctest.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <optional>
+#include <random>
+#include <span>
+#include <sstream>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tests/server/redis_scripts.h"
+#include "tests/server/server_fixture.h"
+
+namespace warren::test {
+namespace {
+
+using Words = std::vector<std::string>;
+
+// The same for both, so that the limit on strings can be met with little memory.
+constexpr const char* kMaxValueBytes = "1048576";
+
+std::optional<std::string> FindProgram(const std::string& name) {
+  std::stringstream path(std::getenv("PATH") != nullptr ? std::getenv("PATH") : "/usr/bin");
+  for (std::string directory; std::getline(path, directory, ':');) {
+    if (access((directory + "/" + name).c_str(), X_OK) == 0) return directory + "/" + name;
+  }
+  return {};
+}
+
+// One redis-server without files.
+class Redis {
+ public:
+  explicit Redis(const std::string& program) : port_(FreePort()), pid_(Spawn(program)) {
+    const bool answers = WaitUntil([&] {
+      Connection connection = Connect();
+      return connection.open() && connection("PING").text == "PONG";
+    });
+    REQUIRE_MESSAGE(answers, "redis-server does not answer");
+  }
+  ~Redis() {
+    kill(pid_, SIGKILL);
+    waitpid(pid_, nullptr, 0);
+  }
+  Redis(const Redis&) = delete;
+  Redis& operator=(const Redis&) = delete;
+  Connection Connect() const { return Connection::Tcp("127.0.0.1", port_); }
+
+ private:
+  pid_t Spawn(const std::string& program) const {
+    const std::string port = std::to_string(port_);
+    const pid_t parent = getpid();
+    const pid_t pid = fork();
+    REQUIRE(pid >= 0);
+    if (pid > 0) return pid;
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent) _exit(127);
+    const int null = open("/dev/null", O_RDWR);
+    for (int fd : {0, 1, 2}) dup2(null, fd);
+    execl(program.c_str(), "redis-server", "--port", port.c_str(), "--bind", "127.0.0.1", "--save",
+          "", "--appendonly", "no", "--proto-max-bulk-len", kMaxValueBytes, nullptr);
+    _exit(127);
+  }
+
+  int port_;
+  pid_t pid_;
+};
+
+// A connection whose replies are taken as they come, byte by byte.
+class RawClient {
+ public:
+  explicit RawClient(Connection connection) : connection_(std::move(connection)) {}
+
+  std::string operator()(const Words& words) {
+    std::string request = "*" + std::to_string(words.size()) + "\r\n";
+    for (const std::string& word : words) {
+      request += "$" + std::to_string(word.size()) + "\r\n" + word + "\r\n";
+    }
+    connection_.SendRaw(request);
+    const size_t end = EndOfReply(0);
+    std::string reply = received_.substr(0, end);
+    received_.erase(0, end);
+    return reply;
+  }
+
+ private:
+  void ReceiveMore() {
+    pollfd ready{.fd = connection_.fd(), .events = POLLIN, .revents = 0};
+    REQUIRE(poll(&ready, 1, static_cast<int>(kPatience.count())) == 1);
+    char buffer[65536];
+    const ssize_t n = recv(connection_.fd(), buffer, sizeof(buffer), 0);
+    REQUIRE_MESSAGE(n > 0, "connection closed within a reply: " << received_);
+    received_.append(buffer, static_cast<size_t>(n));
+  }
+
+  size_t EndOfLine(size_t at) {
+    size_t end;
+    while ((end = received_.find("\r\n", at)) == std::string::npos) ReceiveMore();
+    return end + 2;
+  }
+
+  // Where the reply that begins at `at` ends, received in full.
+  size_t EndOfReply(size_t at) {
+    size_t end = EndOfLine(at);
+    const char type = received_[at];
+    if (std::string_view("$=*~%>").find(type) == std::string_view::npos) return end;
+    const long long count = std::atoll(received_.c_str() + at + 1);
+    if (count < 0) return end;
+    if (type == '$' || type == '=') {
+      end += static_cast<size_t>(count) + 2;
+      while (received_.size() < end) ReceiveMore();
+      return end;
+    }
+    for (long long i = 0; i < (type == '%' ? 2 * count : count); ++i) end = EndOfReply(end);
+    return end;
+  }
+
+  Connection connection_;
+  std::string received_;
+};
+
+std::string SortedLines(const std::string& reply) {
+  std::vector<std::string> lines;
+  for (size_t at = 0; at < reply.size();) {
+    const size_t end = std::min(reply.find("\r\n", at), reply.size());
+    lines.push_back(reply.substr(at, end - at));
+    at = end + 2;
+  }
+  std::sort(lines.begin(), lines.end());
+  std::string sorted;
+  for (const std::string& line : lines) sorted += line + "\n";
+  return sorted;
+}
+
+std::string Printable(const Words& words) {
+  std::string text;
+  for (const std::string& word : words) {
+    text += text.empty() ? "" : " ";
+    for (char c : word.substr(0, 80)) {
+      char escaped[8];
+      snprintf(escaped, sizeof(escaped), c >= ' ' && c <= '~' ? "%c" : "\\x%02x",
+               static_cast<unsigned char>(c));
+      text += escaped;
+    }
+  }
+  return text;
+}
+
+// Both servers, each with one connection.
+class Pair {
+ public:
+  explicit Pair(const std::string& redis_program)
+      : redis_server_(redis_program),
+        warren_server_({"--max_value_size", kMaxValueBytes}),
+        redis_(redis_server_.Connect()),
+        warren_(warren_server_.Connect()) {}
+
+  // Sends without comparing.
+  void Prepare(const Words& words) {
+    redis_(words);
+    warren_(words);
+  }
+
+  void Compare(const Words& words, bool in_any_order = false) {
+    std::string expected = redis_(words), found = warren_(words);
+    if (in_any_order) {
+      expected = SortedLines(expected);
+      found = SortedLines(found);
+    }
+    CHECK_MESSAGE(found == expected, "command: " << Printable(words)
+                                                 << "\nredis:  " << Printable({expected})
+                                                 << "\nwarren: " << Printable({found}));
+  }
+
+ private:
+  Redis redis_server_;
+  Server warren_server_;
+  RawClient redis_;
+  RawClient warren_;
+};
+
+// A random command of few keys, so that commands meet; times only such that are long past or far
+// away.
+class RandomCommands {
+ public:
+  explicit RandomCommands(uint32_t seed) : random_(seed) {}
+
+  Words Next() {
+    Words words = Split(Pick(kRandomCommands));
+    for (std::string& word : words) {
+      if (word == "KEY") word = Pick({"a", "b", "c", "", std::string_view("\0k", 2)});
+      if (word == "VALUE") word = Pick(kRandomValues);
+      if (word == "LONG") word.assign(2500, 'l');
+      if (word == "LONGER") word.assign(20'000, 'L');
+      if (word == "NUMBER") word = Pick(kRandomNumbers);
+      if (word == "TIME") word = Pick(kRandomTimes);
+    }
+    return words;
+  }
+
+ private:
+  std::string Pick(std::span<const std::string_view> from) {
+    return std::string(from[random_() % from.size()]);
+  }
+  std::string Pick(std::initializer_list<std::string_view> from) {
+    return Pick(std::span(from.begin(), from.size()));
+  }
+
+  std::mt19937 random_;
+};
+
+std::optional<std::string> RedisOrSkip() {
+  auto program = FindProgram("redis-server");
+  if (!program) MESSAGE("skipped: redis-server is not installed");
+  return program;
+}
+
+}  // namespace
+
+TEST_CASE("every scripted command is answered byte by byte as Redis answers it") {
+  const auto program = RedisOrSkip();
+  if (!program) return;
+  Pair pair(*program);
+  for (const char* version : {"2", "3"}) {
+    CAPTURE(version);
+    pair.Prepare({"HELLO", version});
+    for (const Script& script : kScripts) {
+      CAPTURE(script.about);
+      pair.Prepare({"FLUSHALL"});
+      pair.Prepare({"SELECT", "0"});
+      for (std::string_view line : Lines(script.commands)) {
+        const bool in_any_order = line.starts_with('~');
+        pair.Compare(Split(in_any_order ? line.substr(1) : line), in_any_order);
+      }
+    }
+  }
+}
+
+TEST_CASE("random commands are answered byte by byte as Redis answers them") {
+  const auto program = RedisOrSkip();
+  if (!program) return;
+  const char* wanted = std::getenv("WARREN_TEST_SEED");
+  const uint32_t seed =
+      wanted != nullptr ? static_cast<uint32_t>(std::atoll(wanted)) : std::random_device{}();
+  CAPTURE(seed);
+  Pair pair(*program);
+  RandomCommands commands(seed);
+  for (int i = 0; i < 20'000; ++i) pair.Compare(commands.Next());
+}
+
+}  // namespace warren::test

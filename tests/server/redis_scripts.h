@@ -1,0 +1,31 @@
+// Which commands are sent to Redis and Warren for comparison, and how are they written down?
+//
+// One command a line, words apart by blanks; "quoted words" may hold blanks and \xHH, \n, \r, \",
+// \\. A line that begins with ~ has its reply compared without regard to the order of its lines.
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace warren::test {
+
+struct Script {
+  std::string_view about;
+  std::string_view commands;
+};
+
+extern const std::span<const Script> kScripts;
+
+// Of random commands: KEY, VALUE, NUMBER and TIME stand for one of several such words, LONG and
+// LONGER for values that do not fit into a page or into two.
+extern const std::span<const std::string_view> kRandomCommands;
+extern const std::span<const std::string_view> kRandomValues;
+extern const std::span<const std::string_view> kRandomNumbers;
+extern const std::span<const std::string_view> kRandomTimes;
+
+std::vector<std::string_view> Lines(std::string_view text);  // without empty ones
+std::vector<std::string> Split(std::string_view line);
+
+}  // namespace warren::test
