@@ -1,0 +1,50 @@
+#include "postmaster/aux_processes.h"
+
+#include <algorithm>
+#include <array>
+
+#include "base/check.h"
+#include "base/log.h"
+#include "postmaster/background_writer.h"
+#include "storage/data_directory.h"
+
+namespace warren {
+namespace {
+
+int StartupMain() {
+  const Status status = DataDirectory::LoadCatalog();
+  if (status.ok()) return 0;
+  log::Error("{}", status.error().message);
+  return 1;
+}
+
+struct AuxiliaryRow {
+  ProcessKind kind;
+  AuxiliaryMain main;
+};
+
+constexpr std::array kAuxiliaryProcesses = {
+    AuxiliaryRow{ProcessKind::kStartup, StartupMain},
+    AuxiliaryRow{ProcessKind::kBackgroundWriter, BackgroundWriterMain},
+};
+
+}  // namespace
+
+AuxiliaryMain GetAuxiliaryMain(ProcessKind kind) {
+  for (const AuxiliaryRow& row : kAuxiliaryProcesses) {
+    if (row.kind == kind) return row.main;
+  }
+  CHECK(false, "process kind {} has no main function", GetProcessKind(kind).name);
+}
+
+int64_t RestartBackoff::NextDelayMs(int64_t lived_ms) {
+  if (lived_ms >= kSoonMs) {
+    delay_ms_ = 0;
+    return 0;
+  }
+  const int64_t delay = delay_ms_;
+  delay_ms_ = std::clamp(delay * 2, kFirstDelayMs, kMaxDelayMs);
+  return delay;
+}
+
+}  // namespace warren

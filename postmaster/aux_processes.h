@@ -1,0 +1,32 @@
+// What do the processes besides the backends do, and when are they started again?
+//
+// The kinds are the rows of shmem/process_kind_list.def; the table in aux_processes.cpp gives each
+// its main function.
+#pragma once
+
+#include <cstdint>
+
+#include "shmem/proc.h"
+
+namespace warren {
+
+using AuxiliaryMain = int (*)();  // the result is the exit code
+
+// Of a kind that is not kBackend.
+AuxiliaryMain GetAuxiliaryMain(ProcessKind kind);
+
+// How long to wait before a process that ended is started again: not at all, unless it dies soon
+// after each start.
+class RestartBackoff {
+ public:
+  static constexpr int64_t kSoonMs = 10'000;  // a life shorter than this counts as a failed start
+  static constexpr int64_t kFirstDelayMs = 100;
+  static constexpr int64_t kMaxDelayMs = 10'000;
+
+  int64_t NextDelayMs(int64_t lived_ms);
+
+ private:
+  int64_t delay_ms_ = 0;
+};
+
+}  // namespace warren

@@ -1,0 +1,150 @@
+#include "postmaster/command_line.h"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "base/version.h"
+#include "conf/server_settings.h"
+#include "conf/setting_info.h"
+#include "postmaster/control.h"
+#include "postmaster/serve.h"
+
+namespace warren {
+namespace {
+
+const std::map<std::string, StopMode> kStopModes = {
+    {"smart", StopMode::kSmart}, {"fast", StopMode::kFast}, {"immediate", StopMode::kImmediate}};
+
+// What was said, for whichever sub-command.
+struct Arguments {
+  std::string config_file;
+  std::string data_directory = Settings{}.data_directory;
+  std::map<std::string, std::vector<std::string>> settings;  // by name, words as given
+  StopMode mode = StopMode::kFast;
+  unsigned timeout_seconds = 60;
+};
+
+// A row of the settings table as an option: "--unix_socket,--unixsocket".
+std::string OptionNames(const SettingInfo& info) {
+  std::string names = fmt::format("--{}", info.name);
+  for (const std::string_view alias : Aliases(info)) names += fmt::format(",--{}", alias);
+  return names;
+}
+
+std::string OptionHelp(const SettingInfo& info) {
+  static const Settings defaults;
+  const std::string value = FormatSetting(info, defaults);
+  return fmt::format("{} (default: {})", info.help, value.empty() ? "none" : value);
+}
+
+void AddSettingOptions(CLI::App& command, Arguments& arguments) {
+  for (const SettingInfo& info : SettingTable()) {
+    const std::string name(info.name);
+    CLI::Option* option =
+        command.add_option(OptionNames(info), arguments.settings[name], OptionHelp(info));
+    const bool hidden = info.type == SettingType::kIgnored;
+    option->type_name("")->group(hidden ? "" : std::string(info.group));
+    // Of several the last counts, as in the configuration file.
+    option->expected(1)->take_last();
+  }
+}
+
+// The words as CLI11 takes them: last first. For serve, every spelling of a setting's name
+// ("--Data-Directory", an alias) is replaced by the one in the table.
+std::vector<std::string> ReversedWords(int argc, char** argv) {
+  std::vector<std::string> words;
+  const bool serve = argc > 1 && std::string_view(argv[1]) == "serve";
+  for (int i = argc - 1; i > 0; --i) {
+    std::string word = argv[i];
+    if (serve && word.starts_with("--")) {
+      const size_t end = std::min(word.find('='), word.size());
+      if (const SettingInfo* info = FindSetting(std::string_view(word).substr(2, end - 2))) {
+        word = fmt::format("--{}{}", info->name, word.substr(end));
+      }
+    }
+    words.push_back(std::move(word));
+  }
+  return words;
+}
+
+std::vector<NameValue> GivenSettings(const CLI::App& command, const Arguments& arguments) {
+  std::vector<NameValue> given;
+  for (const auto& [name, words] : arguments.settings) {
+    if (command.count("--" + name) > 0)
+      given.push_back({name, fmt::format("{}", fmt::join(words, " "))});
+  }
+  return given;
+}
+
+void AddServe(CLI::App& app, Arguments& arguments) {
+  CLI::App* serve = app.add_subcommand("serve", "Run a server in the foreground");
+  serve->add_option("config_file", arguments.config_file,
+                    "Settings to start with, see conf/warren.conf");
+  AddSettingOptions(*serve, arguments);
+}
+
+CLI::App* AddWithDirectory(CLI::App& app, Arguments& arguments, const std::string& name,
+                           const std::string& help) {
+  CLI::App* command = app.add_subcommand(name, help);
+  command->add_option("DIR,-D,--data_directory", arguments.data_directory, "The data directory")
+      ->capture_default_str();
+  return command;
+}
+
+void AddStop(CLI::App& app, Arguments& arguments) {
+  CLI::App* stop =
+      AddWithDirectory(app, arguments, "stop", "Stop a server and wait until it is gone");
+  stop->add_option("--mode", arguments.mode,
+                   "smart: wait for the clients to leave; fast: end their sessions; immediate: no "
+                   "clean end, for emergencies")
+      ->transform(CLI::CheckedTransformer(kStopModes, CLI::ignore_case))
+      ->default_str("fast");
+  stop->add_option("--timeout", arguments.timeout_seconds, "Seconds to wait")
+      ->capture_default_str();
+}
+
+int Run(const CLI::App& app, const Arguments& arguments, int argc, char** argv) {
+  const std::string& directory = arguments.data_directory;
+  if (app.got_subcommand("serve")) {
+    return Serve(argc, argv, arguments.config_file,
+                 GivenSettings(*app.get_subcommand("serve"), arguments));
+  }
+  if (app.got_subcommand("init")) {
+    Settings settings;
+    settings.data_directory = directory;
+    return InitDataDirectory(settings);
+  }
+  if (app.got_subcommand("stop")) {
+    return StopServer(directory, arguments.mode, std::chrono::seconds(arguments.timeout_seconds));
+  }
+  if (app.got_subcommand("reload")) return ReloadServer(directory);
+  return ShowStatus(directory);
+}
+
+}  // namespace
+
+int RunCommandLine(int argc, char** argv) {
+  CLI::App app{"A durable, transactional key-value server that speaks the Redis protocol",
+               "warren"};
+  app.set_version_flag("--version", fmt::format("warren {}", kVersion));
+  app.require_subcommand(1);
+  Arguments arguments;
+  AddWithDirectory(app, arguments, "init", "Make a data directory");
+  AddServe(app, arguments);
+  AddStop(app, arguments);
+  AddWithDirectory(app, arguments, "reload", "Have a server read its configuration file again");
+  AddWithDirectory(app, arguments, "status", "Say whether a server runs, and how it is");
+  try {
+    app.parse(ReversedWords(argc, argv));
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 1;  // 0: --help, --version
+  }
+  return Run(app, arguments, argc, argv);
+}
+
+}  // namespace warren

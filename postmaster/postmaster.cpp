@@ -1,0 +1,397 @@
+#include "postmaster/postmaster.h"
+
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#include <array>
+#include <asio/io_context.hpp>
+#include <asio/signal_set.hpp>
+#include <asio/steady_timer.hpp>
+#include <chrono>
+#include <csignal>
+#include <cstring>
+#include <string_view>
+#include <utility>
+
+#include "backend/session.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "conf/settings.h"
+#include "conf/shared_settings.h"
+#include "postmaster/acceptor.h"
+#include "postmaster/aux_processes.h"
+#include "postmaster/background_writer.h"
+#include "postmaster/supervisor.h"
+#include "postmaster/wait_status.h"
+#include "shmem/latch.h"
+#include "shmem/segment.h"
+#include "shmem/stats.h"
+
+namespace warren {
+namespace {
+
+constexpr std::chrono::seconds kQuitPatience{5};  // from SIGQUIT to SIGKILL
+constexpr int kCloseAttempts = 3;
+constexpr std::string_view kTooManyClients = "-ERR max number of clients reached\r\n";
+constexpr std::string_view kNoProcess = "-ERR no process could be made for this connection\r\n";
+
+enum class Phase : uint8_t { kStarting, kRunning, kEndingSessions, kClosing, kKilling };
+enum class ShutdownMode : uint8_t { kNone, kSmart, kFast };
+
+struct PhaseInfo {
+  std::string_view name;     // in postmaster.pid
+  ServerPhase server_phase;  // in the segment
+};
+constexpr std::array kPhases = {
+    PhaseInfo{"starting", ServerPhase::kStarting},
+    PhaseInfo{"running", ServerPhase::kRunning},
+    PhaseInfo{"shutting down", ServerPhase::kShuttingDown},
+    PhaseInfo{"shutting down", ServerPhase::kShuttingDown},
+    PhaseInfo{"stopping all processes", ServerPhase::kShuttingDown},
+};
+
+// Says why, without waiting for the client.
+void Refuse(const UniqueFd& socket, std::string_view reply) {
+  send(socket.get(), reply.data(), reply.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+  // Closing with unread bytes would be a reset, which can overtake the reply.
+  char unread[4096];
+  recv(socket.get(), unread, sizeof unread, MSG_DONTWAIT);
+  shutdown(socket.get(), SHUT_WR);
+}
+
+}  // namespace
+
+struct EventLoop::Asio {
+  asio::io_context context{1};
+  asio::signal_set signals{context};
+};
+
+EventLoop::EventLoop() : asio_(std::make_unique<Asio>()) {
+  for (const int signal : {SIGCHLD, SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGURG}) {
+    asio_->signals.add(signal);
+  }
+}
+
+EventLoop::~EventLoop() = default;
+
+class Postmaster {
+ public:
+  explicit Postmaster(PostmasterParts parts);
+  int Run();
+
+ private:
+  struct Auxiliary {
+    RestartBackoff backoff;
+    std::unique_ptr<asio::steady_timer> restart;
+  };
+
+  // -- Events.
+  void WaitForSignal();
+  void OnSignal(int signal);
+  void OnConnection(UniqueFd socket, const Listener& listener);
+  void OnChildEnd(const ChildEnd& end);
+  void OnStartupEnd(const ChildEnd& end);
+  void OnAuxiliaryEnd(const ChildEnd& end);
+  void OnCloserEnd(const ChildEnd& end);
+  void Reload();
+  void ServeSettingsRequests();
+
+  // -- Phases.
+  void EnterPhase(Phase phase);
+  void EnterRunning();
+  void BeginShutdown(ShutdownMode mode);
+  void EndSessions();
+  void BeginClosing();
+  void BeginKilling(int exit_code);
+  void Advance();
+  void Finish(int exit_code);
+
+  void StartAuxiliary(ProcessKind kind);
+  void ScheduleRestart(ProcessKind kind, int64_t delay_ms);
+  void PublishConnectionCount();
+  bool HasRoomFor(const Listener& listener) const;
+  template <typename Duration, typename Action>
+  void After(Duration delay, Action action);
+
+  asio::io_context& context_;
+  asio::signal_set& signals_;
+  ServerSettings settings_;
+  PidFile pid_file_;
+  PidFileContent pid_file_content_;
+  Supervisor supervisor_;
+  Acceptor acceptor_;
+  asio::steady_timer deadline_;  // of the present phase
+  std::vector<Auxiliary> auxiliaries_;
+  Phase phase_ = Phase::kStarting;
+  ShutdownMode shutdown_ = ShutdownMode::kNone;
+  int close_attempts_ = 0;
+  int exit_code_ = 0;
+};
+
+Postmaster::Postmaster(PostmasterParts parts)
+    : context_(parts.loop.asio_->context),
+      signals_(parts.loop.asio_->signals),
+      settings_(std::move(parts.settings)),
+      pid_file_(std::move(parts.pid_file)),
+      pid_file_content_(std::move(parts.pid_file_content)),
+      supervisor_(context_, std::move(parts.private_descriptors)),
+      acceptor_(context_, std::move(parts.listeners),
+                [this](UniqueFd socket, const Listener& listener) {
+                  OnConnection(std::move(socket), listener);
+                }),
+      deadline_(context_),
+      auxiliaries_(ProcessKinds().size()) {}
+
+int Postmaster::Run() {
+  EnterPhase(Phase::kStarting);
+  WaitForSignal();
+  const Status started = supervisor_.Start(
+      ProcessKind::kStartup, [] { return GetAuxiliaryMain(ProcessKind::kStartup)(); });
+  if (!started.ok()) {
+    log::Error("{}", started.error().message);
+    return 1;
+  }
+  context_.run();
+  return exit_code_;
+}
+
+// -- Events
+
+void Postmaster::WaitForSignal() {
+  signals_.async_wait([this](const std::error_code& error, int signal) {
+    if (error) return;
+    OnSignal(signal);
+    WaitForSignal();
+  });
+}
+
+void Postmaster::OnSignal(int signal) {
+  // Whatever woke us: a full signal pipe may have dropped a SIGCHLD.
+  supervisor_.Reap([this](const ChildEnd& end) { OnChildEnd(end); });
+  PublishConnectionCount();
+  Advance();
+  switch (signal) {
+    case SIGTERM:
+      return BeginShutdown(shutdown_ == ShutdownMode::kNone ? ShutdownMode::kSmart
+                                                            : ShutdownMode::kFast);
+    case SIGINT:
+      return BeginShutdown(ShutdownMode::kFast);
+    case SIGQUIT:
+      if (phase_ == Phase::kKilling) return;
+      log::Notice("immediate shutdown: the data directory stays marked as in use");
+      return BeginKilling(0);
+    case SIGHUP:
+      return Reload();
+    case SIGURG:
+      return ServeSettingsRequests();
+    default:
+      return;
+  }
+}
+
+bool Postmaster::HasRoomFor(const Listener& listener) const {
+  const Settings& settings = GetSettings();
+  const uint32_t reserved =
+      listener.unix_socket_path.empty() ? ConnectionsReservedForUnixSocket(settings) : 0;
+  return supervisor_.ChildCount(ProcessKind::kBackend) + reserved < settings.max_connections;
+}
+
+void Postmaster::OnConnection(UniqueFd socket, const Listener& listener) {
+  if (!HasRoomFor(listener)) {
+    Stats::Add(StatId::kConnectionsRejectedLimit);
+    return Refuse(socket, kTooManyClients);
+  }
+  const int fd = socket.get();
+  const Status started = supervisor_.Start(ProcessKind::kBackend, [fd] { return BackendMain(fd); });
+  if (started.ok()) {
+    Stats::Add(StatId::kConnectionsAccepted);
+  } else {
+    log::Error("{}: connection refused: {}", listener.name, started.error().message);
+    Stats::Add(StatId::kConnectionsRejectedFork);
+    Refuse(socket, kNoProcess);
+  }
+  PublishConnectionCount();
+}
+
+void Postmaster::OnChildEnd(const ChildEnd& end) {
+  if (end.verdict == CrashVerdict::kStopServer && phase_ != Phase::kKilling) {
+    log::Error(
+        "{} {} may have left shared memory in the middle of a change: stopping all processes. data "
+        "directory \"{}\": not shut down cleanly, stays marked as in use",
+        GetProcessKind(end.child.kind).name, end.child.pid, pid_file_content_.data_directory);
+    return BeginKilling(1);
+  }
+  if (phase_ == Phase::kKilling) return;
+  if (end.child.kind == ProcessKind::kStartup) return OnStartupEnd(end);
+  if (end.child.kind != ProcessKind::kBackend) return OnAuxiliaryEnd(end);
+}
+
+void Postmaster::OnStartupEnd(const ChildEnd& end) {
+  if (end.wait_status != 0) {
+    log::Error("the server does not start: the data could not be read");
+    return BeginKilling(1);
+  }
+  if (phase_ == Phase::kStarting) EnterRunning();
+}
+
+void Postmaster::OnAuxiliaryEnd(const ChildEnd& end) {
+  if (phase_ == Phase::kClosing) return OnCloserEnd(end);
+  Auxiliary& auxiliary = auxiliaries_[static_cast<size_t>(end.child.kind)];
+  ScheduleRestart(end.child.kind, auxiliary.backoff.NextDelayMs(end.lived_ms));
+}
+
+void Postmaster::OnCloserEnd(const ChildEnd& end) {
+  if (end.wait_status == 0) {
+    log::Notice("shut down cleanly");
+    return Finish(0);
+  }
+  const bool tried = WIFEXITED(end.wait_status) && WEXITSTATUS(end.wait_status) == kStoreNotClosed;
+  if (!tried && close_attempts_ < kCloseAttempts) return BeginClosing();
+  log::Error("data directory \"{}\": not shut down cleanly, stays marked as in use",
+             pid_file_content_.data_directory);
+  Finish(1);
+}
+
+void Postmaster::Reload() {
+  log::Notice("reloading settings and opening the log again");
+  Status status = settings_.Reload();
+  if (!status.ok()) log::Error("settings stay as they were: {}", status.error().message);
+  status = log::Reopen();
+  if (!status.ok()) log::Error("{}", status.error().message);
+  supervisor_.SignalAll(SIGHUP);
+}
+
+void Postmaster::ServeSettingsRequests() {
+  const uint32_t before = SettingsGeneration();
+  while (const std::optional<Owner> requester = settings_.ServeRequest()) {
+    SetLatch(Segment::Procs(), *requester);
+  }
+  // Who sleeps would not look before its next command, and what changed may be how long it sleeps.
+  if (SettingsGeneration() != before) supervisor_.SignalAll(SIGURG);
+}
+
+// -- Phases
+
+void Postmaster::EnterPhase(Phase phase) {
+  phase_ = phase;
+  deadline_.cancel();
+  const PhaseInfo& info = kPhases[static_cast<size_t>(phase)];
+  Segment::Server().phase.store(static_cast<uint32_t>(info.server_phase));
+  pid_file_content_.phase = info.name;
+  const Status written = pid_file_.Write(pid_file_content_);
+  if (!written.ok()) log::Warning("{}", written.error().message);
+}
+
+void Postmaster::EnterRunning() {
+  for (size_t kind = 0; kind < ProcessKinds().size(); ++kind) {
+    if (ProcessKinds()[kind].autostart) StartAuxiliary(static_cast<ProcessKind>(kind));
+  }
+  acceptor_.Start();
+  EnterPhase(Phase::kRunning);
+  log::Notice("ready for connections");
+}
+
+void Postmaster::BeginShutdown(ShutdownMode mode) {
+  if (phase_ == Phase::kClosing || phase_ == Phase::kKilling || mode <= shutdown_) return;
+  shutdown_ = mode;
+  if (phase_ != Phase::kEndingSessions) {
+    acceptor_.Stop();
+    EnterPhase(Phase::kEndingSessions);
+  }
+  if (mode == ShutdownMode::kSmart) {
+    log::Notice("smart shutdown: waiting for {} sessions to end",
+                supervisor_.ChildCount(ProcessKind::kBackend));
+  } else {
+    log::Notice("fast shutdown: ending {} sessions", supervisor_.ChildCount(ProcessKind::kBackend));
+    EndSessions();
+  }
+  Advance();
+}
+
+void Postmaster::EndSessions() {
+  supervisor_.Signal(ProcessKind::kBackend, SIGTERM);
+  After(std::chrono::milliseconds(GetSettings().shutdown_timeout_ms), [this] {
+    log::Warning("{} sessions did not end within shutdown_timeout: killing their processes",
+                 supervisor_.ChildCount(ProcessKind::kBackend));
+    supervisor_.Signal(ProcessKind::kBackend, SIGKILL);
+  });
+}
+
+// The background writer closes the store; a new one does if there is none just now.
+void Postmaster::BeginClosing() {
+  ++close_attempts_;
+  for (Auxiliary& auxiliary : auxiliaries_) auxiliary.restart.reset();
+  EnterPhase(Phase::kClosing);
+  if (supervisor_.ChildCount(ProcessKind::kBackgroundWriter) == 0) {
+    const Status started =
+        supervisor_.Start(ProcessKind::kBackgroundWriter, [] { return BackgroundWriterMain(); });
+    if (!started.ok()) {
+      log::Error("the store cannot be closed: {}", started.error().message);
+      return Finish(1);
+    }
+  }
+  supervisor_.Signal(ProcessKind::kBackgroundWriter, SIGTERM);
+}
+
+void Postmaster::BeginKilling(int exit_code) {
+  exit_code_ = exit_code;
+  acceptor_.Stop();
+  for (Auxiliary& auxiliary : auxiliaries_) auxiliary.restart.reset();
+  EnterPhase(Phase::kKilling);
+  supervisor_.set_stopping(true);
+  supervisor_.SignalAll(SIGQUIT);
+  After(kQuitPatience, [this] {
+    log::Warning("{} processes did not quit: killing them", supervisor_.ChildCount());
+    supervisor_.SignalAll(SIGKILL);
+  });
+}
+
+void Postmaster::Advance() {
+  if (phase_ == Phase::kEndingSessions && supervisor_.ChildCount(ProcessKind::kBackend) == 0 &&
+      supervisor_.ChildCount(ProcessKind::kStartup) == 0) {
+    log::Info("all sessions have ended: closing the store");
+    BeginClosing();
+  }
+  if (phase_ == Phase::kKilling && supervisor_.ChildCount() == 0) Finish(exit_code_);
+}
+
+void Postmaster::Finish(int exit_code) {
+  exit_code_ = exit_code;
+  context_.stop();
+}
+
+// -- Helpers
+
+void Postmaster::StartAuxiliary(ProcessKind kind) {
+  const Status started = supervisor_.Start(kind, [kind] { return GetAuxiliaryMain(kind)(); });
+  if (started.ok()) return;
+  log::Error("{}: {}", GetProcessKind(kind).name, started.error().message);
+  ScheduleRestart(kind, RestartBackoff::kMaxDelayMs);
+}
+
+void Postmaster::ScheduleRestart(ProcessKind kind, int64_t delay_ms) {
+  Auxiliary& auxiliary = auxiliaries_[static_cast<size_t>(kind)];
+  auxiliary.restart = std::make_unique<asio::steady_timer>(context_);
+  auxiliary.restart->expires_after(std::chrono::milliseconds(delay_ms));
+  auxiliary.restart->async_wait([this, kind](const std::error_code& error) {
+    if (!error) StartAuxiliary(kind);
+  });
+}
+
+// In one thread, after every change: who reads it may be wrong by what is under way.
+void Postmaster::PublishConnectionCount() {
+  Segment::Server().connection_count.store(
+      static_cast<uint32_t>(supervisor_.ChildCount(ProcessKind::kBackend)));
+}
+
+template <typename Duration, typename Action>
+void Postmaster::After(Duration delay, Action action) {
+  deadline_.expires_after(delay);
+  deadline_.async_wait([action](const std::error_code& error) {
+    if (!error) action();
+  });
+}
+
+int RunPostmaster(PostmasterParts parts) { return Postmaster(std::move(parts)).Run(); }
+
+}  // namespace warren

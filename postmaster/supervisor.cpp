@@ -1,0 +1,164 @@
+#include "postmaster/supervisor.h"
+
+#include <fmt/format.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <asio/execution_context.hpp>
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "postmaster/child_process.h"
+#include "postmaster/wait_status.h"
+#include "shmem/segment.h"
+#include "shmem/stats.h"
+
+namespace warren {
+namespace {
+
+// No signal reaches the child before it has handlers of its own, nor this process in the middle of
+// a fork.
+class AllSignalsBlocked {
+ public:
+  AllSignalsBlocked() {
+    sigset_t all;
+    sigfillset(&all);
+    sigprocmask(SIG_SETMASK, &all, &before_);
+  }
+  ~AllSignalsBlocked() { sigprocmask(SIG_SETMASK, &before_, nullptr); }
+  AllSignalsBlocked(const AllSignalsBlocked&) = delete;
+  AllSignalsBlocked& operator=(const AllSignalsBlocked&) = delete;
+
+ private:
+  sigset_t before_;
+};
+
+// "backend 1234, slot 5, client 127.0.0.1:50123"
+std::string NameOf(const Child& child) {
+  const Proc& proc = Segment::Procs()[child.owner.slot];
+  std::string name =
+      fmt::format("{} {}, slot {}", GetProcessKind(child.kind).name, child.pid, child.owner.slot);
+  if (child.kind == ProcessKind::kBackend) {
+    const std::string_view address = proc.client.address.Get();
+    name += fmt::format(", client {}", address.empty() ? "unknown" : address);
+  }
+  return name;
+}
+
+std::string ActivityOf(const Child& child) {
+  if (child.kind != ProcessKind::kBackend) return "";
+  const ClientInfo& client = Segment::Procs()[child.owner.slot].client;
+  const std::string_view command = client.last_command.Get();
+  if (client.in_command.load() != 0) return fmt::format(", in command \"{}\"", command);
+  return command.empty() ? ", idle" : fmt::format(", idle after \"{}\"", command);
+}
+
+void CountDeath(ProcessKind kind) {
+  Stats::Add(kind == ProcessKind::kBackend ? StatId::kDeathsBackend : StatId::kDeathsAuxiliary);
+}
+
+}  // namespace
+
+Supervisor::Supervisor(asio::execution_context& context,
+                       std::vector<DescriptorRange> postmaster_only)
+    : context_(context),
+      postmaster_only_(std::move(postmaster_only)),
+      slots_(static_cast<uint32_t>(Segment::Procs().size())) {}
+
+Status Supervisor::Start(ProcessKind kind, FunctionRef<int()> body) {
+  const std::optional<SlotIndex> slot = slots_.Take();
+  if (!slot) return MakeError(ErrorCode::kBusy, "no process slot is free");
+  const ProcArray procs = Segment::Procs();
+  const Owner owner = procs.GiveOut(*slot, kind);
+  CoverSlot(Segment::Locks(), *slot);  // before the fork: lock owners must see its reader bits
+
+  context_.notify_fork(asio::execution_context::fork_prepare);
+  const pid_t postmaster_pid = getpid();
+  pid_t pid;
+  int fork_error = 0;
+  {
+    const AllSignalsBlocked blocked;
+    pid = fork();
+    if (pid == 0) {
+      // The child never runs the event loop again, so it is not told (fork_child would rebuild it):
+      // its descriptors are closed with the others of the postmaster.
+      RunChild({postmaster_pid, *slot, kind, postmaster_only_}, body);
+    }
+    fork_error = errno;
+  }
+  context_.notify_fork(asio::execution_context::fork_parent);
+
+  if (pid < 0) {
+    procs[*slot].life.store(ProcLife::kFree);
+    slots_.Free(*slot);
+    return MakeError(ErrorCode::kIo, "cannot make a process: {}", strerror(fork_error));
+  }
+  procs[*slot].pid.store(pid);
+  slots_.AddChild({.pid = pid, .owner = owner, .kind = kind, .start_ns = MonotonicNs()});
+  return {};
+}
+
+void Supervisor::Reap(const std::function<void(const ChildEnd&)>& on_end) {
+  while (const std::optional<ChildEnd> end = NextEnd()) on_end(*end);
+}
+
+std::optional<ChildEnd> Supervisor::NextEnd() {
+  for (;;) {
+    int wait_status = 0;
+    const pid_t pid = waitpid(-1, &wait_status, WNOHANG | WUNTRACED);
+    if (pid < 0 && errno == EINTR) continue;
+    if (pid <= 0) return std::nullopt;
+    const Child* child = slots_.FindChild(pid);
+    if (child == nullptr) continue;  // not ours: adopted from whoever executed this program
+    if (!WIFSTOPPED(wait_status)) return TakeEnd(*child, wait_status);
+    NoteStopped(*child, wait_status);
+  }
+}
+
+ChildEnd Supervisor::TakeEnd(const Child& child, int wait_status) {
+  const ChildEnd end{.child = child,
+                     .wait_status = wait_status,
+                     .verdict = JudgeDeath(ExamineDead(child.owner.slot, wait_status)),
+                     .lived_ms = (MonotonicNs() - child.start_ns) / 1'000'000};
+  const bool orderly =
+      ClassifyDeath(wait_status) == DeathClass::kOrderly && end.verdict == CrashVerdict::kFreeSlot;
+  Proc& proc = Segment::Procs()[child.owner.slot];
+  if (!orderly && !stopping_) {
+    log::Error("{}: {}{}, {}", NameOf(child), DescribeWaitStatus(wait_status), ActivityOf(child),
+               DescribeHoldings(child.owner.slot));
+    CountDeath(child.kind);
+  }
+  if (!orderly) {
+    proc.wait_status.store(wait_status);
+    proc.life.store(ProcLife::kDead);
+  }
+  slots_.RemoveChild(end.child.pid);  // `child` is gone from here on
+  if (end.verdict == CrashVerdict::kFreeSlot) {
+    proc.pid.store(0);
+    proc.life.store(ProcLife::kFree);
+    slots_.Free(end.child.owner.slot);
+  }
+  return end;
+}
+
+void Supervisor::NoteStopped(const Child& child, int wait_status) const {
+  log::Warning("{}: {}{}, {}", NameOf(child), DescribeWaitStatus(wait_status), ActivityOf(child),
+               DescribeHoldings(child.owner.slot));
+  // Nobody else would continue it; a backend is left to whoever stopped it.
+  if (child.kind != ProcessKind::kBackend) kill(child.pid, SIGCONT);
+}
+
+void Supervisor::Signal(ProcessKind kind, int signal) const {
+  for (const auto& [pid, child] : slots_.children()) {
+    if (child.kind == kind) kill(pid, signal);
+  }
+}
+
+void Supervisor::SignalAll(int signal) const {
+  for (const auto& [pid, child] : slots_.children()) kill(pid, signal);
+}
+
+}  // namespace warren

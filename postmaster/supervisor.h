@@ -1,0 +1,66 @@
+// How are children made, found dead, and their slots given back?
+//
+// `waitpid` is the failure detector: a reaped process has left its memory and its system calls, so
+// no store of it can still come. Whatever is decided about a slot is decided after that.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <vector>
+
+#include "base/function_ref.h"
+#include "base/result.h"
+#include "postmaster/crash_policy.h"
+#include "postmaster/private_descriptors.h"
+#include "postmaster/slot_table.h"
+
+namespace asio {
+class execution_context;
+}
+
+namespace warren {
+
+struct ChildEnd {
+  Child child;
+  int wait_status;
+  CrashVerdict verdict;
+  int64_t lived_ms;
+};
+
+class Supervisor {
+ public:
+  // `context` is told of each fork; `postmaster_only` is closed in each child.
+  Supervisor(asio::execution_context& context, std::vector<DescriptorRange> postmaster_only);
+
+  // Forks a process of `kind` that runs `body`. kBusy: no slot is free; kIo: no process could be
+  // made.
+  Status Start(ProcessKind kind, FunctionRef<int()> body);
+
+  // Takes the ends of all children that have ended; `on_end` is called once for each, when its slot
+  // has been freed already (or not, if the verdict is to stop). Never waits.
+  void Reap(const std::function<void(const ChildEnd&)>& on_end);
+
+  void Signal(ProcessKind kind, int signal) const;
+  void SignalAll(int signal) const;
+
+  // Set when all processes are being stopped at once: their deaths are no news then.
+  void set_stopping(bool stopping) { stopping_ = stopping; }
+
+  size_t ChildCount() const { return slots_.ChildCount(); }
+  size_t ChildCount(ProcessKind kind) const { return slots_.ChildCount(kind); }
+
+ private:
+  std::optional<ChildEnd> NextEnd();
+  ChildEnd TakeEnd(const Child& child, int wait_status);
+  void NoteStopped(const Child& child, int wait_status) const;
+
+  asio::execution_context& context_;
+  std::vector<DescriptorRange> postmaster_only_;
+  SlotTable slots_;
+  bool stopping_ = false;
+};
+
+}  // namespace warren
