@@ -249,6 +249,24 @@ void WriteFile(const std::string& path, std::string_view text) {
   REQUIRE(file.flush().good());
 }
 
+std::vector<std::string> ListDirectory(const std::string& path) {
+  std::vector<std::string> names;
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(path, error)) {
+    names.push_back(entry.path().filename().string());
+  }
+  return names;
+}
+
+std::vector<std::string> ListLinks(const std::string& path) {
+  std::vector<std::string> targets;
+  for (const std::string& name : ListDirectory(path)) {
+    std::error_code gone;
+    targets.push_back(std::filesystem::read_symlink(path + "/" + name, gone).string());
+  }
+  return targets;
+}
+
 int FreePort() {
   // Below the range from which the kernel takes the ports of outgoing connections.
   static std::minstd_rand random(static_cast<unsigned>(getpid()) * 7919u + std::random_device{}());
@@ -271,7 +289,9 @@ std::vector<pid_t> ChildrenOf(pid_t parent) {
   std::vector<pid_t> children;
   const std::string pid = std::to_string(parent);
   std::ifstream list("/proc/" + pid + "/task/" + pid + "/children");
-  for (pid_t child = 0; list >> child;) children.push_back(child);
+  for (pid_t child = 0; list >> child;) {
+    if (ProcessExists(child)) children.push_back(child);
+  }
   return children;
 }
 

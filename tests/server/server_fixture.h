@@ -106,9 +106,12 @@ class TemporaryDirectory {
 
 std::string ReadFile(const std::string& path);  // empty if there is none
 void WriteFile(const std::string& path, std::string_view text);
+std::vector<std::string> ListDirectory(const std::string& path);  // names
+std::vector<std::string> ListLinks(const std::string& path);      // what the links in it point to
 int FreePort();
 
-// The direct children of `parent`, and a process's command line with spaces between the words.
+// The direct children of `parent` (no zombies), and a process's command line with spaces between
+// the words.
 std::vector<pid_t> ChildrenOf(pid_t parent);
 std::string CommandLineOf(pid_t pid);
 bool ProcessExists(pid_t pid);  // false for zombies too

@@ -1,0 +1,139 @@
+// The parts of supervision that need no server: statuses, verdicts, slots, restarts, descriptors.
+#include <doctest/doctest.h>
+#include <fcntl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+#include <vector>
+
+#include "postmaster/aux_processes.h"
+#include "postmaster/crash_policy.h"
+#include "postmaster/private_descriptors.h"
+#include "postmaster/slot_table.h"
+#include "postmaster/wait_status.h"
+
+using namespace warren;
+
+namespace {
+
+int StatusOfChild(void (*body)()) {
+  const pid_t pid = fork();
+  if (pid == 0) {
+    body();
+    _exit(0);
+  }
+  int status = 0;
+  REQUIRE(waitpid(pid, &status, 0) == pid);
+  return status;
+}
+
+int Killed(int signal) { return signal; }
+int Exited(int code) { return code << 8; }
+
+}  // namespace
+
+TEST_CASE("an exit with 0 is orderly, one with another code or a kill from outside is bounded") {
+  CHECK(ClassifyDeath(StatusOfChild([] { _exit(0); })) == DeathClass::kOrderly);
+  CHECK(ClassifyDeath(StatusOfChild([] { _exit(3); })) == DeathClass::kBounded);
+  CHECK(ClassifyDeath(StatusOfChild([] { raise(SIGKILL); })) == DeathClass::kBounded);
+  for (const int signal : {SIGTERM, SIGHUP, SIGINT, SIGPIPE, SIGUSR1}) {
+    CHECK(ClassifyDeath(Killed(signal)) == DeathClass::kBounded);
+  }
+}
+
+TEST_CASE("a death by the process's own wrong instruction or check is wild") {
+  for (const int signal : {SIGSEGV, SIGBUS, SIGABRT, SIGILL, SIGFPE, SIGSYS, SIGTRAP}) {
+    CHECK(ClassifyDeath(Killed(signal)) == DeathClass::kWild);
+  }
+}
+
+TEST_CASE("a wait status is described with signal number and name") {
+  CHECK(DescribeWaitStatus(Exited(3)) == "exited with code 3");
+  CHECK(DescribeWaitStatus(Killed(SIGKILL)) == "killed by signal 9 (SIGKILL)");
+  CHECK(DescribeWaitStatus(SIGSTOP << 8 | 0x7f) == "stopped by signal 19 (SIGSTOP)");
+  CHECK(DescribeWaitStatus(Killed(40)) == "killed by signal 40");
+}
+
+TEST_CASE("the server goes on only after a death that was not wild and held nothing") {
+  for (const auto death : {DeathClass::kOrderly, DeathClass::kBounded, DeathClass::kWild}) {
+    for (const bool locks : {false, true}) {
+      for (const bool pages : {false, true}) {
+        const bool goes_on = death != DeathClass::kWild && !locks && !pages;
+        CHECK((JudgeDeath({death, locks, pages}) == CrashVerdict::kFreeSlot) == goes_on);
+      }
+    }
+  }
+}
+
+TEST_CASE("the lowest free slot is given out first") {
+  SlotTable table(130);
+  for (SlotIndex slot = 0; slot < 130; ++slot) CHECK(table.Take() == slot);
+  CHECK(!table.Take());
+  table.Free(100);
+  table.Free(7);
+  CHECK(table.Take() == SlotIndex{7});
+  CHECK(table.Take() == SlotIndex{100});
+  CHECK(!table.Take());
+}
+
+TEST_CASE("children are found by pid and counted by kind") {
+  SlotTable table(8);
+  const SlotIndex first = *table.Take(), second = *table.Take();
+  table.AddChild({.pid = 100, .owner = {first, 1}, .kind = ProcessKind::kBackend});
+  table.AddChild({.pid = 101, .owner = {second, 5}, .kind = ProcessKind::kStartup});
+  REQUIRE(table.FindChild(101) != nullptr);
+  CHECK(table.FindChild(101)->owner == Owner{second, 5});
+  CHECK(table.FindChild(102) == nullptr);
+  CHECK(table.ChildCount() == 2);
+  CHECK(table.ChildCount(ProcessKind::kBackend) == 1);
+  table.RemoveChild(100);
+  CHECK(table.ChildCount(ProcessKind::kBackend) == 0);
+  CHECK(table.FindChild(100) == nullptr);
+  CHECK(table.Take() == SlotIndex{2});  // the removed child's slot is taken until it is freed
+  table.Free(first);
+  CHECK(table.Take() == first);
+}
+
+TEST_CASE("a process that dies soon after each start is started again ever later, up to a limit") {
+  RestartBackoff backoff;
+  CHECK(backoff.NextDelayMs(5) == 0);
+  int64_t last = 0;
+  for (int i = 0; i < 20; ++i) {
+    const int64_t delay = backoff.NextDelayMs(5);
+    CHECK(delay >= last);
+    CHECK(delay > 0);
+    last = delay;
+  }
+  CHECK(last == RestartBackoff::kMaxDelayMs);
+  CHECK(backoff.NextDelayMs(RestartBackoff::kSoonMs) == 0);
+  CHECK(backoff.NextDelayMs(5) == 0);
+}
+
+TEST_CASE("every kind of process but the backend has a main function") {
+  for (size_t kind = 0; kind < ProcessKinds().size(); ++kind) {
+    if (static_cast<ProcessKind>(kind) == ProcessKind::kBackend) continue;
+    const bool has_main = GetAuxiliaryMain(static_cast<ProcessKind>(kind)) != nullptr;
+    CHECK(has_main);
+  }
+}
+
+TEST_CASE("descriptors made between two looks are found as ranges and closed, the others stay") {
+  const int before_fd = open("/dev/null", O_RDONLY);
+  const std::vector<int> before = OpenDescriptors();
+  CHECK(std::find(before.begin(), before.end(), before_fd) != before.end());
+  const int a = open("/dev/null", O_RDONLY), b = open("/dev/null", O_RDONLY);
+  const auto ranges = NewDescriptors(before, OpenDescriptors());
+  size_t count = 0;
+  for (const DescriptorRange& range : ranges)
+    count += static_cast<size_t>(range.last - range.first + 1);
+  CHECK(count == 2);
+  CHECK(ranges.size() <= 2);
+  CloseDescriptors(ranges);
+  CHECK(fcntl(a, F_GETFD) == -1);
+  CHECK(fcntl(b, F_GETFD) == -1);
+  CHECK(fcntl(before_fd, F_GETFD) == 0);
+  close(before_fd);
+  CHECK(NewDescriptors({1, 4}, {1, 2, 3, 4, 6, 7, 9}).size() == 3);
+}
