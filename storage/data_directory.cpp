@@ -234,6 +234,7 @@ Status DataDirectory::Open(const std::string& directory, uint32_t databases) {
   Segment::Log().insert.store(control.last_lsn, std::memory_order_seq_cst);
   Segment::Server().start_count.store(control.start_count, std::memory_order_seq_cst);
   BufferCache::Bind(&file);
+  ForgetRoots();
   g_directory = directory;
   g_control = control;
   return {};

@@ -70,7 +70,7 @@ Status DataFile::ReadPage(PageNo page_no, PageBytes page) {
     RETURN_IF_ERROR(RefreshPageCount());
     if (page_no >= page_count_) {
       return MakeError(ErrorCode::kCorrupt, "{}: beyond the end of the file, which has {} pages",
-                       DescribePage(page_no), page_count_);
+                       DescribePage(page_no), page_count());
     }
   }
   {
@@ -122,7 +122,7 @@ Status DataFile::Allocate(PageNo first, PageNo count) {
 Status DataFile::GrowTo(PageNo page_count) {
   RETURN_IF_ERROR(RefreshPageCount());
   if (page_count <= page_count_) return {};
-  RETURN_IF_ERROR(Allocate(page_count_, page_count - page_count_));
+  RETURN_IF_ERROR(Allocate(page_count_, page_count - page_count_.load()));
   page_count_ = page_count;
   return {};
 }
@@ -130,10 +130,10 @@ Status DataFile::GrowTo(PageNo page_count) {
 Status DataFile::GrowBeyond(PageNo known_count) {
   ExclusiveLock lock(Segment::DataFileLock());
   RETURN_IF_ERROR(RefreshPageCount());
-  if (page_count_ > known_count) return {};
+  if (page_count() > known_count) return {};
   ScopedWait wait(WaitEvent::kDataFileExtend);
-  for (PageNo chunk = std::clamp(page_count_ / 16, kMinChunkPages, kMaxChunkPages);; chunk /= 2) {
-    Status status = Allocate(page_count_, chunk);
+  for (PageNo chunk = std::clamp(page_count() / 16, kMinChunkPages, kMaxChunkPages);; chunk /= 2) {
+    Status status = Allocate(page_count(), chunk);
     if (status.ok()) {
       page_count_ += chunk;
       return {};

@@ -7,6 +7,7 @@
 // Locking: GrowBy takes Segment::DataFileLock(); the others none.
 #pragma once
 
+#include <atomic>
 #include <string>
 
 #include "base/unique_fd.h"
@@ -28,7 +29,7 @@ class DataFile : public PageIo {
   Status Sync() override;
 
   // Pages that the file has room for: no more than there are, and exactly as many after Refresh.
-  PageNo page_count() const { return page_count_; }
+  PageNo page_count() const { return page_count_.load(std::memory_order_relaxed); }
   Status RefreshPageCount();
 
   // Makes the file longer than `known_count` pages, unless another process has done so meanwhile.
@@ -43,7 +44,7 @@ class DataFile : public PageIo {
 
   UniqueFd fd_;
   std::string directory_;
-  PageNo page_count_ = 0;
+  std::atomic<PageNo> page_count_ = 0;  // grows only
 };
 
 // `data file "base/main" page 7`: how every message about a page begins.

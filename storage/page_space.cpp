@@ -63,9 +63,9 @@ Result<bool> AllocatePage(std::initializer_list<PageNo> others, MapPages& maps,
                           ExclusivePage& new_page) {
   CHECK(others.size() <= 2);
   for (;;) {
+    maps = MapPages();
     ASSIGN_OR_RETURN(const PageNo near, FindFreePageAnywhere());
     if (near == kNoPage) return false;
-    maps = MapPages();
     const PageNo first = others.size() > 0 ? others.begin()[0] : kNoPage;
     const PageNo second = others.size() > 1 ? others.begin()[1] : kNoPage;
     RETURN_IF_ERROR(maps.Lock({near, first, second}));

@@ -99,6 +99,8 @@ Status CheckIsNode(const PageHeader& page, PageNo page_no, const ExpectedNode& e
                    static_cast<int>(page.type), page.database, page.incarnation, page.level);
 }
 
+void ForgetRoots() { t_roots.fill(kNoPage); }
+
 PageNo TakeIncompleteSplit() { return std::exchange(t_incomplete_split, kNoPage); }
 
 Result<CatalogEntry> ReadCatalogEntry(uint32_t database) {

@@ -53,6 +53,9 @@ Status CheckIsNode(const PageHeader& page, PageNo page_no, const ExpectedNode& e
 // last call (kNoPage: none). Its split should be finished (tree_change.h).
 PageNo TakeIncompleteSplit();
 
+// Forgets the roots that this process knows: they are of another data file.
+void ForgetRoots();
+
 // Reads the database's row of the catalog.
 Result<CatalogEntry> ReadCatalogEntry(uint32_t database);
 

@@ -58,6 +58,10 @@ class StoreWorld {
     Segment::BindProcess(slot);
     ProcArray::EnterRunning();
   }
+  static void LeaveProcess(SlotIndex slot) {
+    ProcArray::EnterExited();
+    Segment::Procs()[slot].life.store(ProcLife::kFree);
+  }
 
  private:
   TemporaryDirectory directory_;
