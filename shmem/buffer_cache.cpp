@@ -172,6 +172,24 @@ Result<ExclusivePage> BufferCache::GetNew(PageNo page_no) {
   return ExclusivePage(buffer, page_no, g_buffer_pool.Page(buffer));
 }
 
+Result<ExclusivePage> BufferCache::TryGetNew(PageNo page_no) NO_THREAD_SAFETY_ANALYSIS {
+  for (;;) {
+    BufferIndex buffer = FindBuffer(page_no);
+    if (buffer == kNoBuffer) {
+      ASSIGN_OR_RETURN(buffer, TakeBufferFor(page_no));
+      if (buffer == kNoBuffer) continue;
+    } else {
+      if (!TryAcquireExclusive(ContentLock(buffer))) return ExclusivePage();
+      if (!Descriptor(buffer).Load().Holds(page_no)) {
+        ReleaseExclusive(ContentLock(buffer));
+        continue;
+      }
+    }
+    MakeZero(buffer);
+    return ExclusivePage(buffer, page_no, g_buffer_pool.Page(buffer));
+  }
+}
+
 Result<uint32_t> BufferCache::WriteAhead(uint32_t look_at,
                                          uint32_t write_at_most) NO_THREAD_SAFETY_ANALYSIS {
   uint32_t written = 0;

@@ -112,6 +112,8 @@ class BufferCache {
   // For a page whose old content does not matter (just allocated, perhaps still cached from a
   // former life): not read, bytes all zero, dirty.
   static Result<ExclusivePage> GetNew(PageNo page_no);
+  // The same without ever sleeping for the content lock: not held if somebody has the page locked.
+  static Result<ExclusivePage> TryGetNew(PageNo page_no);
 
   // Background writer: looks at up to `look_at` buffers ahead of the clock hand and writes dirty
   // ones that are due for eviction, at most `write_at_most`. Returns how many were written.
