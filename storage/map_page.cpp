@@ -1,6 +1,7 @@
 #include "storage/map_page.h"
 
-#include "base/check.h"
+#include <algorithm>
+#include <iterator>
 
 namespace warren {
 namespace {
@@ -24,6 +25,9 @@ std::optional<uint32_t> FindPair(const MapPage& map, uint32_t from) {
   }
   return std::nullopt;
 }
+
+// Where a search from page `from` on begins in the group that begins with page `first`.
+uint32_t IndexFrom(PageNo first, PageNo from) { return from > first ? from - first : 0; }
 
 bool NeverWritten(const MapPage& map) { return map.page.type == PageType::kNone; }
 
@@ -60,10 +64,16 @@ void SetPageState(MapPage& map, PageNo page_no, PageState state) {
   if (state != PageState::kFree && index == map.free_hint) ++map.free_hint;
 }
 
-std::optional<PageNo> FindFreePage(const MapPage& map, PageNo map_page_no) {
+std::optional<PageNo> FindFreePage(const MapPage& map, PageNo map_page_no, PageNo from) {
   const PageNo first = map_page_no - 1;
-  if (NeverWritten(map)) return first == 0 ? kFirstFreePage : first;
-  const auto index = FindPair<FreePairs>(map, map.free_hint);
+  if (NeverWritten(map)) {
+    PageNo page_no = std::max(from, first);
+    while (IsFixedPage(page_no)) ++page_no;
+    return page_no;
+  }
+  const uint32_t start = std::max(IndexFrom(first, from), map.free_hint);
+  if (start >= kPagesPerMap) return std::nullopt;
+  const auto index = FindPair<FreePairs>(map, start);
   if (!index.has_value()) return std::nullopt;
   return first + *index;
 }
@@ -71,7 +81,7 @@ std::optional<PageNo> FindFreePage(const MapPage& map, PageNo map_page_no) {
 std::optional<PageNo> FindPendingPage(const MapPage& map, PageNo map_page_no, PageNo from) {
   if (NeverWritten(map) || map.pending_count == 0) return std::nullopt;
   const PageNo first = map_page_no - 1;
-  const uint32_t start = from > first ? from - first : 0;
+  const uint32_t start = IndexFrom(first, from);
   if (start >= kPagesPerMap) return std::nullopt;
   const auto index = FindPair<PendingPairs>(map, start);
   if (!index.has_value()) return std::nullopt;

@@ -52,10 +52,11 @@ void InitMapPage(MapPage& map, PageNo map_page_no);
 PageState GetPageState(const MapPage& map, PageNo page_no);
 void SetPageState(MapPage& map, PageNo page_no, PageState state);
 
-// The first free page of the group whose map page is `map_page_no`.
-std::optional<PageNo> FindFreePage(const MapPage& map, PageNo map_page_no);
+// The first free page with a number of at least `from` in the group whose map page is
+// `map_page_no`.
+std::optional<PageNo> FindFreePage(const MapPage& map, PageNo map_page_no, PageNo from = 0);
 
-// The first pending page with a number of at least `from`.
+// The same of pending pages.
 std::optional<PageNo> FindPendingPage(const MapPage& map, PageNo map_page_no, PageNo from);
 
 }  // namespace warren

@@ -12,10 +12,24 @@ thread_local uint32_t t_group_hint = 0;
 
 uint32_t GroupCount(PageNo page_count) { return MapGroupOf(page_count + kPagesPerMap - 2); }
 
-std::optional<PageNo> FreePageInFile(const MapPage& map, PageNo map_page_no) {
-  const auto found = FindFreePage(map, map_page_no);
+std::optional<PageNo> FreePageInFile(const MapPage& map, PageNo map_page_no, PageNo from = 0) {
+  const auto found = FindFreePage(map, map_page_no, from);
   if (!found.has_value() || *found >= DataFile::Get().page_count()) return std::nullopt;
   return found;
+}
+
+// Locks a free page of the group of `near`, whose map page is held. Whoever holds a map page waits
+// for no page: a free one may be locked for a moment by somebody who learned its number earlier and
+// waits for the map. Not held if each is locked.
+Result<ExclusivePage> TryFreePages(MapPages& maps, PageNo near) {
+  PageNo from = 0;
+  for (;;) {
+    const auto found = FreePageInFile(maps.MapOf(near), MapPageOf(near), from);
+    if (!found.has_value()) return ExclusivePage();
+    ASSIGN_OR_RETURN(ExclusivePage page, BufferCache::TryGetNew(*found));
+    if (page.held()) return page;
+    from = *found + 1;
+  }
 }
 
 }  // namespace
@@ -69,9 +83,8 @@ Result<bool> AllocatePage(std::initializer_list<PageNo> others, MapPages& maps,
     const PageNo first = others.size() > 0 ? others.begin()[0] : kNoPage;
     const PageNo second = others.size() > 1 ? others.begin()[1] : kNoPage;
     RETURN_IF_ERROR(maps.Lock({near, first, second}));
-    const auto found = FreePageInFile(maps.MapOf(near), MapPageOf(near));
-    if (!found.has_value()) continue;  // somebody was faster
-    ASSIGN_OR_RETURN(new_page, BufferCache::GetNew(*found));
+    ASSIGN_OR_RETURN(new_page, TryFreePages(maps, near));
+    if (!new_page.held()) continue;  // somebody was faster
     Stats::Add(StatId::kPagesAllocated);
     return true;
   }

@@ -5,8 +5,8 @@
 // ends its operation, calls MakeRoom and starts again; so garbage is collected and the file
 // extended (or NOSPACE answered) with no page locked and nothing changed.
 //
-// Locking: map pages come last in page lock order, in ascending order. A free page may be locked at
-// any time: nobody waits for anything while holding one.
+// Locking: map pages come last in page lock order, in ascending order. Whoever holds one waits for
+// no other page; the new page's lock is tried, and another page taken if somebody has it.
 #pragma once
 
 #include <array>

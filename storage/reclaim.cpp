@@ -17,7 +17,6 @@ namespace {
 constexpr uint32_t kRoomPages = 256;         // freed at once before the file is extended
 constexpr uint32_t kLooksPerCollect = 4096;  // pending entries looked at by one CollectGarbage
 constexpr size_t kPagesPerRecord = 48;
-constexpr size_t kSinglesPerRecord = 8;  // buffers that freeing unlinked pages locks at once
 
 // Of this process: where the last CollectGarbage stopped looking.
 thread_local PageNo t_look_from = 0;
@@ -197,43 +196,21 @@ Result<ChainStep> FreeChainStep(PageNo head) {
                                                            : FreeTreePages(page);
 }
 
-// Pages unlinked alone, from `first` on within its group: a few by one record.
-Result<uint32_t> FreeSinglePages(PageNo first) {
-  std::array<SharedPage, kSinglesPerRecord> pages;
-  size_t count = 0;
-  for (PageNo at = first; count < pages.size();) {
-    std::optional<PageNo> found;
-    PageState state = PageState::kFree;
-    {
-      ASSIGN_OR_RETURN(const SharedPage map, BufferCache::GetShared(MapPageOf(first)));
-      found = FindPendingPage(map.As<MapPage>(), MapPageOf(first), at);
-      if (found.has_value()) state = GetPageState(map.As<MapPage>(), *found);
-    }
-    if (!found.has_value() || state != PageState::kPendingPage) break;
-    ASSIGN_OR_RETURN(pages[count], BufferCache::GetShared(*found));
-    ++count;
-    at = *found + 1;
-  }
-  if (count == 0) return 0u;
-  // After the headers were locked: an older answer would not know operations that began meanwhile.
-  const Lsn oldest = OldestOperation();
-  // Locked and still pending: nobody can have freed one and used it again since then.
+// A page that was unlinked alone.
+Result<uint32_t> FreeSinglePage(PageNo page_no) {
+  ASSIGN_OR_RETURN(const SharedPage page, BufferCache::GetShared(page_no));
   MapPages maps;
-  RETURN_IF_ERROR(maps.Lock({first}));
+  RETURN_IF_ERROR(maps.Lock({page_no}));
+  // With the page locked and still pending, its header says when it was deleted this time.
+  if (GetPageState(maps.MapOf(page_no), page_no) != PageState::kPendingPage) return 0u;
+  if (!MayFree(page.bytes())) return 0u;
   MiniTransaction change(RecordType::kFreePages, 0, 0);
-  uint32_t freed = 0;
-  for (size_t i = 0; i < count; ++i) {
-    const PageNo page_no = pages[i].page_no();
-    if (GetPageState(maps.MapOf(first), page_no) != PageState::kPendingPage) continue;
-    if (pages[i].As<PageHeader>().deleted_lsn > oldest) continue;
-    maps.Set(change, page_no, PageState::kFree);
-    ++freed;
-  }
   const FreePagesPayload payload{};
+  maps.Set(change, page_no, PageState::kFree);
   change.AddPayload(payload);
-  if (freed > 0) change.Commit();
-  Stats::Add(StatId::kPagesFreed, freed);
-  return freed;
+  change.Commit();
+  Stats::Add(StatId::kPagesFreed);
+  return 1u;
 }
 
 struct PendingPage {
@@ -255,7 +232,7 @@ Result<PendingPage> FindPending(PageNo from) {
 
 uint32_t FreePending(const PendingPage& pending, uint32_t page_limit) {
   if (pending.state == PageState::kPendingPage) {
-    const Result<uint32_t> freed = FreeSinglePages(pending.page_no);
+    const Result<uint32_t> freed = FreeSinglePage(pending.page_no);
     return freed.ok() ? *freed : 0;
   }
   uint32_t freed = 0;

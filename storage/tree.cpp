@@ -7,7 +7,7 @@ namespace {
 
 // Of this process. A cached root is believed if the page says that it is the root of this database.
 thread_local std::array<PageNo, kMaxDatabases> t_roots{};
-thread_local PageNo t_incomplete_split = kNoPage;
+thread_local IncompleteSplit t_incomplete_split;
 
 // How often catalog and root may disagree because the root changes just then.
 constexpr int kRootTries = 10'000;
@@ -25,6 +25,11 @@ bool IsRootOf(const PageHeader& page, uint32_t database) {
   return IsTreePage(page) && (page.flags & kRootFlag) != 0 && page.database == database;
 }
 
+void NoteIncompleteSplit(NodeView left) {
+  t_incomplete_split = {true, left.page().database, left.page().level,
+                        std::string(left.high_key())};
+}
+
 // From `page` to the node of its level in whose range `target` lies. False: an unlinked node was
 // met, nothing is held, start again from the root.
 template <typename Page>
@@ -38,7 +43,7 @@ Result<bool> MoveRight(Page& page, const ExpectedNode& expected, const SearchTar
       return false;
     }
     if (!node.MustMoveRight(target)) return true;
-    if ((node.page().flags & kIncompleteSplitFlag) != 0) t_incomplete_split = page.page_no();
+    if ((node.page().flags & kIncompleteSplitFlag) != 0) NoteIncompleteSplit(node);
     if (low != nullptr) low->Set(node.high_key());
     const PageNo right = node.page().right;
     if (right == kNoPage) {
@@ -101,7 +106,10 @@ Status CheckIsNode(const PageHeader& page, PageNo page_no, const ExpectedNode& e
 
 void ForgetRoots() { t_roots.fill(kNoPage); }
 
-PageNo TakeIncompleteSplit() { return std::exchange(t_incomplete_split, kNoPage); }
+IncompleteSplit TakeIncompleteSplit() {
+  if (!t_incomplete_split.met) return {};
+  return std::exchange(t_incomplete_split, {});
+}
 
 Result<CatalogEntry> ReadCatalogEntry(uint32_t database) {
   ASSIGN_OR_RETURN(const SharedPage catalog, BufferCache::GetShared(CatalogPageOf(database)));

@@ -49,9 +49,16 @@ inline ExpectedNode ExpectLike(const PageHeader& page, uint32_t level) {
 // kCorrupt if `page` is something else.
 Status CheckIsNode(const PageHeader& page, PageNo page_no, const ExpectedNode& expected);
 
-// A left half without an entry for its right one that a search of this process passed since the
-// last call (kNoPage: none). Its split should be finished (tree_change.h).
-PageNo TakeIncompleteSplit();
+// A left half without an entry for its right one that a search of this process passed: where to
+// find it again. Its split should be finished (tree_change.h).
+struct IncompleteSplit {
+  bool met = false;
+  uint32_t database = 0;
+  uint32_t level = 0;
+  std::string high_key;
+};
+// The last one since the last call.
+IncompleteSplit TakeIncompleteSplit();
 
 // Forgets the roots that this process knows: they are of another data file.
 void ForgetRoots();

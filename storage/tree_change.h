@@ -27,7 +27,8 @@ Result<Step> CreateRoot(uint32_t database);
 // kAgain when that is done: the cell's place has to be searched again.
 Result<Step> SplitNode(ExclusivePage node, uint32_t insert_slot);
 
-// Gives the right half of a split its entry in the parent, if it has none yet.
+// Gives the right half of a split its entry in the parent, if it has none yet. `left` was found by
+// a link within this Operation.
 Result<Step> FinishSplit(PageNo left);
 // Finishes the split that a search of this process met last, if any. No Operation may be running.
 void FinishSplitMet();

@@ -214,9 +214,21 @@ Result<Step> FinishSplit(PageNo left_no) {
 }
 
 void FinishSplitMet() {
-  const PageNo left = TakeIncompleteSplit();
-  if (left == kNoPage) return;
-  (void)RunSteps([&] { return FinishSplit(left); });
+  const IncompleteSplit split = TakeIncompleteSplit();
+  if (!split.met) return;
+  // The page is searched for again: between two Operations its number may come to mean another
+  // page.
+  (void)RunSteps([&]() -> Result<Step> {
+    PageNo left = kNoPage;
+    {
+      ASSIGN_OR_RETURN(
+          const SharedPage page,
+          FindNodeShared(split.database, split.level, {SearchTarget::kBefore, split.high_key}));
+      if (!page.held()) return Step::kDone;
+      left = page.page_no();
+    }
+    return FinishSplit(left);
+  });
 }
 
 }  // namespace warren

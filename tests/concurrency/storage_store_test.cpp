@@ -41,7 +41,8 @@ void CheckAtRest() {
 }
 
 bool Expect(bool condition, std::string_view what) {
-  if (!condition) std::fprintf(stderr, "failed: %.*s\n", static_cast<int>(what.size()), what.data());
+  if (!condition)
+    std::fprintf(stderr, "failed: %.*s\n", static_cast<int>(what.size()), what.data());
   return condition;
 }
 
@@ -68,7 +69,8 @@ bool WorkOnOwnKeys(int actor, int steps, uint64_t seed) {
       if (at != model.end()) model.erase(at);
     } else {
       const auto found = Get(key);
-      if (!Expect(found.has_value() == (at != model.end()), "a read finds what was put")) return false;
+      if (!Expect(found.has_value() == (at != model.end()), "a read finds what was put"))
+        return false;
       if (found && !Expect(*found == at->second, "a read finds the last value")) return false;
     }
   }
@@ -129,12 +131,12 @@ TEST_CASE("a scan sees every key that is there throughout, once, while others co
     auto scan = [&](bool reverse) {
       std::map<std::string, int> seen;
       std::string last;
-      const Status status = Store::Scan(
-          0, {.from = {}, .from_inclusive = true, .reverse = reverse}, 1, NeedValue::kYes,
-          [&](std::string_view key, const Current&) {
-            if (stable.contains(std::string(key))) ++seen[std::string(key)];
-            return true;
-          });
+      const Status status =
+          Store::Scan(0, {.from = {}, .from_inclusive = true, .reverse = reverse}, 1,
+                      NeedValue::kYes, [&](std::string_view key, const Current&) {
+                        if (stable.contains(std::string(key))) ++seen[std::string(key)];
+                        return true;
+                      });
       if (!Expect(status.ok(), "the scan succeeds")) return false;
       for (const std::string& key : stable) {
         if (!Expect(seen[key] == 1, "a scan visits each key once")) return false;
@@ -145,8 +147,8 @@ TEST_CASE("a scan sees every key that is there throughout, once, while others co
       std::set<std::string> seen;
       uint64_t cursor = 0;
       do {
-        const auto next = Store::ScanStep(0, cursor, 10, 1,
-                                          [&](std::string_view key) { seen.emplace(key); });
+        const auto next =
+            Store::ScanStep(0, cursor, 10, 1, [&](std::string_view key) { seen.emplace(key); });
         if (!Expect(next.ok(), "the step succeeds")) return false;
         cursor = *next;
       } while (cursor != 0);

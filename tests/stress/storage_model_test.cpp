@@ -17,7 +17,8 @@ namespace {
 
 uint64_t ChooseSeed() {
   const char* given = std::getenv("WARREN_TEST_SEED");
-  const uint64_t seed = given != nullptr ? std::strtoull(given, nullptr, 10) : std::random_device{}();
+  const uint64_t seed =
+      given != nullptr ? std::strtoull(given, nullptr, 10) : std::random_device{}();
   std::printf("seed %llu\n", static_cast<unsigned long long>(seed));
   return seed;
 }
@@ -251,7 +252,8 @@ TEST_CASE("data far larger than the cache is written, read and erased, and its p
   for (uint64_t n = 0; n < count; ++n) REQUIRE(Erase(fmt::format("{:012}", n)));
   StoreChecker checker;
   MustSucceed(checker.Run());
-  // Fixed pages, and of the tree the first leaf of each part that could not go: under one in a hundred.
+  // Fixed pages, and of the tree the first leaf of each part that could not go: under one in a
+  // hundred.
   CHECK(checker.totals().used_pages < 20 + count / 8 / 100);
 }
 
