@@ -8,17 +8,29 @@
 #include <string>
 #include <vector>
 
+#include "backend/commands_page.h"
 #include "base/version.h"
 #include "conf/server_settings.h"
 #include "conf/setting_info.h"
+#include "conf/settings_doc.h"
+#include "lwlock/locks_page.h"
 #include "postmaster/control.h"
 #include "postmaster/serve.h"
+#include "shmem/stats_view.h"
 
 namespace warren {
 namespace {
 
 const std::map<std::string, StopMode> kStopModes = {
     {"smart", StopMode::kSmart}, {"fast", StopMode::kFast}, {"immediate", StopMode::kImmediate}};
+
+// The pages of docs/ that are made from tables.
+const std::map<std::string, std::string (*)()> kGeneratedPages = {
+    {"commands", CommandsMarkdown},
+    {"locks", LocksMarkdown},
+    {"settings", SettingsMarkdown},
+    {"statistics", StatisticsMarkdown},
+};
 
 // What was said, for whichever sub-command.
 struct Arguments {
@@ -27,6 +39,7 @@ struct Arguments {
   std::map<std::string, std::vector<std::string>> settings;  // by name, words as given
   StopMode mode = StopMode::kFast;
   unsigned timeout_seconds = 60;
+  std::string page;
 };
 
 // A row of the settings table as an option: "--unix_socket,--unixsocket".
@@ -108,6 +121,12 @@ void AddStop(CLI::App& app, Arguments& arguments) {
       ->capture_default_str();
 }
 
+void AddDocs(CLI::App& app, Arguments& arguments) {
+  CLI::App* docs = app.add_subcommand("docs", "Print a page of the documentation made from tables");
+  docs->add_option("page", arguments.page)->required()->check(CLI::IsMember(kGeneratedPages));
+  docs->group("");  // not shown: for those who work on Warren
+}
+
 int Run(const CLI::App& app, const Arguments& arguments, int argc, char** argv) {
   const std::string& directory = arguments.data_directory;
   if (app.got_subcommand("serve")) {
@@ -121,6 +140,10 @@ int Run(const CLI::App& app, const Arguments& arguments, int argc, char** argv) 
   }
   if (app.got_subcommand("stop")) {
     return StopServer(directory, arguments.mode, std::chrono::seconds(arguments.timeout_seconds));
+  }
+  if (app.got_subcommand("docs")) {
+    fmt::print("{}", kGeneratedPages.at(arguments.page)());
+    return 0;
   }
   if (app.got_subcommand("reload")) return ReloadServer(directory);
   return ShowStatus(directory);
@@ -137,6 +160,7 @@ int RunCommandLine(int argc, char** argv) {
   AddWithDirectory(app, arguments, "init", "Make a data directory");
   AddServe(app, arguments);
   AddStop(app, arguments);
+  AddDocs(app, arguments);
   AddWithDirectory(app, arguments, "reload", "Have a server read its configuration file again");
   AddWithDirectory(app, arguments, "status", "Say whether a server runs, and how it is");
   try {
