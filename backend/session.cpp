@@ -179,6 +179,8 @@ void Session::Run(const CommandInfo& info, Args args) {
     output_.resize(start);
     reply_.Error("ERR out of memory");
   }
+  // What is left of a reply that was cut off could be read as another, whole one.
+  if (reply_.overflowed()) output_.resize(start);
   client_->in_command.store(0, std::memory_order_relaxed);
   unreported_ns_ += LapNs();
   Stats::Add(StatId::kCommands);

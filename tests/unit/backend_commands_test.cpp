@@ -211,11 +211,11 @@ TEST_CASE("SCAN with any count visits every key and comes to its end") {
   }
 }
 
-TEST_CASE("a reply that would exceed the output limit is cut off where the walk stands") {
+TEST_CASE("a reply that would exceed the output limit is taken back") {
   CommandWorld world;
   for (int i = 0; i < 100; ++i) world("SET", "k" + std::to_string(i), std::string(1000, 'v'));
   world.session().reply().set_limit(10'000);
-  CHECK(world("RANGE", "-", "+", "WITHVALUES").size() <= 10'000);
+  CHECK(world("RANGE", "-", "+", "WITHVALUES").empty());
   CHECK(world.session().reply().overflowed());
 }
 
