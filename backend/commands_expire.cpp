@@ -1,7 +1,5 @@
 #include "backend/commands_expire.h"
 
-#include <fmt/format.h>
-
 #include "backend/arguments.h"
 #include "base/ascii.h"
 

@@ -1,8 +1,6 @@
 // Commands on whole values. Parts of values: commands_substring.cpp; numbers: commands_counter.cpp.
 #include "backend/commands_string.h"
 
-#include <fmt/format.h>
-
 #include "backend/arguments.h"
 #include "backend/keyspace.h"
 #include "backend/set_options.h"
