@@ -48,10 +48,16 @@ def measure(running, chosen, rounds):
         for figure in chosen:
             print(f"round {current + 1}/{rounds}  {figure.name:<42}", end="", flush=True)
             for server in running:
-                if server.name in figure.servers:
+                if server.name not in figure.servers:
+                    continue
+                try:
                     value = figure.measure(server)
-                    samples[figure.name, server.name].append(value)
+                except Exception as failure:  # one figure of one server; the others stand
+                    print(f"  {server.name} FAILED ({failure})", end="", flush=True)
+                    value = None
+                else:
                     print(f"  {server.name} {value:,.0f}", end="", flush=True)
+                samples[figure.name, server.name].append(value)
             print()
     return samples
 

@@ -1,6 +1,6 @@
 """How do the measured figures become a page that people can read?
 
-`samples` maps (figure name, server name) to one value per round.
+`samples` maps (figure name, server name) to one value per round, None where it failed.
 """
 
 import os
@@ -14,14 +14,15 @@ import time
 import figures
 
 
-def median(values):
-    return statistics.median(values)
+def measured(samples, figure, server):
+    return [value for value in samples.get((figure, server), []) if value is not None]
 
 
 def ratio(samples, figure, ours, theirs):
-    """The median of the rounds' ratios: what disturbs a whole round cancels out."""
-    pairs = zip(samples[figure, ours], samples[figure, theirs])
-    return median([a / b for a, b in pairs if b])
+    """The median of the rounds' ratios (what disturbs a whole round cancels out), or None."""
+    pairs = zip(samples.get((figure, ours), []), samples.get((figure, theirs), []))
+    ratios = [a / b for a, b in pairs if a is not None and b]
+    return statistics.median(ratios) if ratios else None
 
 
 def number(value):
@@ -31,7 +32,7 @@ def number(value):
 def cell(values):
     if not values:
         return ""
-    middle = median(values)
+    middle = statistics.median(values)
     if len(values) == 1 or middle == 0:
         return number(middle)
     spread = (max(values) - min(values)) / 2 / middle
@@ -48,32 +49,26 @@ def section(samples, name, rows):
     compared = [server for server in servers if server != "Warren"]
     lines = []
     for row in rows:
-        values = [cell(samples.get((row.name, server))) for server in servers]
-        ratios = [f"{ratio(samples, row.name, 'Warren', server):.2f}"
-                  if samples.get((row.name, server)) else "" for server in compared]
-        lines.append([row.name, *values, *ratios])
+        values = [cell(measured(samples, row.name, server)) for server in servers]
+        ratios = [ratio(samples, row.name, "Warren", server) for server in compared]
+        lines.append([row.name, *values, *("" if r is None else f"{r:.2f}" for r in ratios)])
     header = [name, *servers, *(f"Warren / {server}" for server in compared)]
     return f"## {name}\n\n{table(header, lines)}\n"
 
 
 def judge(samples, goal):
-    """[goal, figure, reached, verdict]"""
+    """[goal, figure, reached, verdict], or None if it was not measured."""
     if goal.theirs is None:
-        reached = median(samples[goal.figure, goal.ours])
-        shown = number(reached)
+        values = measured(samples, goal.figure, goal.ours)
+        reached = statistics.median(values) if values else None
     else:
         reached = ratio(samples, goal.figure, goal.ours, goal.theirs)
-        shown = f"{reached:.2f} x"
+    if reached is None:
+        return None
     met = (goal.at_least is None or reached >= goal.at_least) and (
         goal.at_most is None or reached <= goal.at_most)
+    shown = number(reached) if goal.theirs is None else f"{reached:.2f} x"
     return [goal.text, goal.figure, shown, "met" if met else "**missed**"]
-
-
-def goal_rows(samples):
-    for goal in figures.GOALS:
-        needed = [(goal.figure, goal.ours)] + ([(goal.figure, goal.theirs)] if goal.theirs else [])
-        if all(samples.get(key) for key in needed):
-            yield judge(samples, goal)
 
 
 def machine():
@@ -93,8 +88,9 @@ def write(samples, servers, rounds, load_before, root):
     """The whole page."""
     sections = {}
     for figure in figures.FIGURES:
-        if samples.get((figure.name, "Warren")):
+        if measured(samples, figure.name, "Warren"):
             sections.setdefault(figure.section, []).append(figure)
+    verdicts = [row for row in (judge(samples, goal) for goal in figures.GOALS) if row]
     parts = [
         "# Warren beside its peers\n",
         f"Made by `./dev bench compare` on {time.strftime('%Y-%m-%d %H:%M')}, revision "
@@ -103,8 +99,8 @@ def write(samples, servers, rounds, load_before, root):
         "ratios. bench/README.md says how each figure is made.\n",
         f"Machine: {machine()}; load average before the start {load_before:.2f}.\n",
         "\n".join(f"- {server.name}: {server.version()}" for server in servers) + "\n",
-        "## Goals\n",
-        table(["goal", "figure", "reached", "verdict"], goal_rows(samples), 2) + "\n",
+        *(["## Goals\n", table(["goal", "figure", "reached", "verdict"], verdicts, 2) + "\n"]
+          if verdicts else []),
         *(section(samples, name, rows) for name, rows in sections.items()),
     ]
     return "\n".join(parts)

@@ -284,15 +284,17 @@ class Postgres(Server):
 
     def rate(self, operation, clients, pipeline):
         assert pipeline == 1
-        return self.pgbench(operation, clients, threads=1)
+        # A number, not a time: a time would begin before a thousand clients are connected.
+        count = self.effort.request_count(clients, pipeline) // 2
+        return self.pgbench(operation, clients, "-j", "1", "-t", str(count // clients))
 
     def connection_rate(self, clients):
-        return self.pgbench("one", clients, threads=clients, extra=["-C"])
+        return self.pgbench("one", clients, "-C", "-j", str(clients),
+                            "-T", str(self.effort.seconds))
 
-    def pgbench(self, script, clients, threads, extra=()):
+    def pgbench(self, script, clients, *options):
         target = self.target()
-        output = run(["pgbench", *target[:-2], "-n", "-M", "prepared", *extra, "-c", str(clients),
-                      "-j", str(threads), "-T", str(self.effort.seconds),
+        output = run(["pgbench", *target[:-2], "-n", "-M", "prepared", "-c", str(clients), *options,
                       "-f", self.directory / f"{script}.sql", target[-1]])
         return float(re.search(r"^tps = ([\d.]+)", output, re.M)[1])
 
