@@ -52,7 +52,7 @@ def section(samples, name, rows):
         values = [cell(measured(samples, row.name, server)) for server in servers]
         ratios = [ratio(samples, row.name, "Warren", server) for server in compared]
         lines.append([row.name, *values, *("" if r is None else f"{r:.2f}" for r in ratios)])
-    header = [name, *servers, *(f"Warren / {server}" for server in compared)]
+    header = ["", *servers, *(f"Warren / {server}" for server in compared)]
     return f"## {name}\n\n{table(header, lines)}\n"
 
 
