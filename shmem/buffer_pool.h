@@ -22,8 +22,8 @@ struct alignas(kCacheLineBytes) ClockHand {
 };
 
 // At least twice as many buckets as buffers, so that a chain is seldom longer than two.
-constexpr uint32_t BucketCount(uint32_t buffer_count) {
-  const uint32_t wanted = std::bit_ceil(buffer_count) * 2;
+constexpr uint64_t BucketCount(uint32_t buffer_count) {
+  const uint64_t wanted = std::bit_ceil(uint64_t{buffer_count}) * 2;
   return wanted < kMappingPartitions ? kMappingPartitions : wanted;
 }
 

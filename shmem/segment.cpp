@@ -245,7 +245,7 @@ LWLock& LockAt(Structure id) { return *reinterpret_cast<LWLock*>(At(id)); }
 BufferPool MakeBufferPool(const Config& config) {
   return {
       .count = config.buffer_count,
-      .bucket_mask = BucketCount(config.buffer_count) - 1,
+      .bucket_mask = static_cast<uint32_t>(BucketCount(config.buffer_count) - 1),
       .descriptors = reinterpret_cast<BufferDescriptor*>(At(kBufferDescriptors)),
       .page_bytes = At(kBufferPages),
       .heads = reinterpret_cast<std::atomic<BufferIndex>*>(At(kBufferMappingHeads)),
