@@ -21,8 +21,7 @@
 namespace warren {
 namespace {
 
-constexpr int64_t kGentleCloseMs = 500;
-constexpr size_t kGentleCloseBytes = 1 << 20;
+constexpr int64_t kGentleCloseMs = 1000;
 
 void SetOption(int fd, int level, int option, int value) {
   // Fails on Unix sockets, where the TCP options mean nothing.
@@ -135,7 +134,7 @@ void ClientIo::CloseGently() {
   const int64_t end_ms = MonotonicUs() / 1000 + kGentleCloseMs;
   char discarded[4096];
   size_t received = 0;
-  for (size_t total = 0; total < kGentleCloseBytes; total += received) {
+  for (;;) {
     const int64_t left_ms = end_ms - MonotonicUs() / 1000;
     if (left_ms <= 0 || Wait(true, false, left_ms) != IoEvent::kReady) return;
     if (ReceiveNow(discarded, &received) != IoEvent::kReady) return;

@@ -131,7 +131,8 @@ TEST_CASE("CONFIG GET, SET and their errors") {
   CHECK(server.Command("CONFIG", "SET", "a", "b", "c").text == "ERR syntax error");
   CHECK(server.Command("CONFIG", "REWRITE").text ==
         "ERR The server is running without a config file");
-  CHECK(server.Command("SET", "k", std::string(2'000'000, 'v')).closed());
+  CHECK(server.Command("SET", "k", std::string(2'000'000, 'v')).text ==
+        "ERR Protocol error: invalid bulk length");
 }
 
 TEST_CASE("CONFIG SET is in force in every connection when it answers") {
@@ -152,7 +153,11 @@ TEST_CASE("COMMAND describes the commands") {
   CHECK(count > 50);
   CHECK(static_cast<int64_t>(server.Command("COMMAND").elements.size()) == count);
   CHECK(static_cast<int64_t>(server.Command("COMMAND", "LIST").elements.size()) == count);
-  CHECK(static_cast<int64_t>(server.Command("COMMAND", "DOCS").elements.size()) == 2 * count);
+  // Not all of them: replies this deep are beyond some versions of hiredis.
+  const Reply docs = server.Command("COMMAND", "DOCS", "get", "nosuch", "set");
+  REQUIRE(docs.elements.size() == 4);
+  CHECK(docs.elements[2].text == "set");
+  CHECK(docs.elements[3].elements.at(0).text == "summary");
   const Reply info = server.Command("COMMAND", "INFO", "get", "nosuch", "config|get");
   REQUIRE(info.elements.size() == 3);
   const Reply& get = info.elements[0];
