@@ -54,12 +54,15 @@ void ClientConnection::RenewLimits() {
   limits_.bulk_bytes =
       std::max<uint64_t>(settings.max_value_size_bytes, settings.max_key_size_bytes);
   limits_.query_bytes = settings.client_query_limit_bytes;
+  limits_of_generation_ = SettingsGeneration();
 }
 
 void ClientConnection::ExecuteReceived() {
   session_.BeginBatch();
   while (Open()) {
-    if (RenewSettings()) RenewLimits();
+    RenewSettings();
+    // A CONFIG SET of this session has renewed them itself.
+    if (limits_of_generation_ != SettingsGeneration()) RenewLimits();
     limits_.authenticated = session_.MayExecute();
     switch (parser_.Next(limits_)) {
       case RequestParser::Outcome::kNeedMore:

@@ -38,6 +38,7 @@ class ClientConnection {
   Session session_;
   RequestParser parser_;
   RequestLimits limits_;
+  uint32_t limits_of_generation_ = 0;  // of the settings
   bool input_ended_ = false;
   bool stalled_ = false;  // the client has taken no replies for a while, though some wait for it
 };
