@@ -63,11 +63,22 @@ inline void StoreUnaligned(std::byte* at, T value) {
   std::memcpy(at, &value, sizeof value);
 }
 
-// Bytewise order; a prefix comes first.
+// Bytewise order; a prefix comes first. Eight bytes at a time, without a call: most of a search's
+// time is spent here.
 inline int CompareKeys(std::string_view a, std::string_view b) {
   const size_t n = a.size() < b.size() ? a.size() : b.size();
-  const int order = n == 0 ? 0 : std::memcmp(a.data(), b.data(), n);
-  if (order != 0) return order;
+  const auto* at = reinterpret_cast<const std::byte*>(a.data());
+  const auto* bt = reinterpret_cast<const std::byte*>(b.data());
+  size_t i = 0;
+  while (i + 8 <= n) {
+    const auto x = LoadUnaligned<uint64_t>(at + i);
+    const auto y = LoadUnaligned<uint64_t>(bt + i);
+    if (x != y) return __builtin_bswap64(x) < __builtin_bswap64(y) ? -1 : 1;
+    i += 8;
+  }
+  for (; i < n; ++i) {
+    if (at[i] != bt[i]) return at[i] < bt[i] ? -1 : 1;
+  }
   return a.size() == b.size() ? 0 : (a.size() < b.size() ? -1 : 1);
 }
 
