@@ -52,50 +52,53 @@ inline void EndPending() {
   StoreBetween(t_lock_self.proc->pending_lock, static_cast<LWLock*>(nullptr));
 }
 
+[[noreturn, gnu::cold, gnu::noinline]] inline void TooManyHeld() {
+  CHECK(false, "more than {} lwlocks held", kMaxHeldLocks);
+  __builtin_unreachable();
+}
+
 inline void BeginAcquire(LWLock& lock) {
-  CHECK(t_lock_self.held_count < kMaxHeldLocks, "too many lwlocks held");
+  if (t_lock_self.held_count >= kMaxHeldLocks) [[unlikely]]
+    TooManyHeld();
   BeginPending(lock);
 }
 
 inline void EnterHeld(LWLock& lock, LockMode mode, [[maybe_unused]] const SourceLocation& where) {
   LockSelf& self = t_lock_self;
+  LockProc& proc = *self.proc;
+  const uint32_t i = self.held_count;
   // Before pending is cleared: a death in between must still find the lock somewhere.
-  self.proc->held[self.held_count].store(MakeHeldLock(&lock, mode), std::memory_order_relaxed);
-#ifndef NDEBUG
-  self.where[self.held_count] = where;
-#endif
-  ++self.held_count;
+  proc.held[i].store(MakeHeldLock(&lock, mode), std::memory_order_relaxed);
   TestPoint(LockTestPoint::kHeldEntered);
-  EndPending();
-  AddToCounter(CountersOf(lock).acquired, 1);
+  StoreBetween(proc.pending_lock, static_cast<LWLock*>(nullptr));
+  self.held_count = i + 1;
+#ifndef NDEBUG
+  self.where[i] = where;
+#endif
+  AddToCounter(proc.tranches[static_cast<size_t>(lock.tranche)].acquired, 1);
   TestPoint(LockTestPoint::kAcquired);
 }
 
-// Sets pending, then takes the lock out of held[].
-inline void LeaveHeld(LWLock& lock, LockMode mode) {
+// Is it what was acquired last? Most releases are.
+inline bool IsHeldLast(HeldLock entry) {
+  const LockSelf& self = t_lock_self;
+  const uint32_t last = self.held_count - 1;  // beyond any place if nothing is held
+  return last < kMaxHeldLocks && self.proc->held[last].load(std::memory_order_relaxed) == entry;
+}
+
+// Sets pending, then takes a lock for which IsHeldLast() out of held[].
+inline void LeaveHeldLast(LWLock& lock) {
   LockSelf& self = t_lock_self;
-  const HeldLock entry = MakeHeldLock(&lock, mode);
-  uint32_t i = self.held_count;
-  do {
-    CHECK(i != 0, "releasing {} {}, which is not held so", GetTranche(lock.tranche).name,
-          lock.instance);
-    --i;
-  } while (self.proc->held[i].load(std::memory_order_relaxed) != entry);
-  BeginPending(lock);
+  LockProc& proc = *self.proc;
+  const uint32_t last = self.held_count - 1;
+  StoreBetween(proc.pending_lock, &lock);
   TestPoint(LockTestPoint::kReleaseBegun);
-  --self.held_count;
-  // The last entry moves down into the gap: stored in its new place before it leaves the old one,
-  // so that at every moment each held lock stands somewhere (twice does no harm).
-  if (i != self.held_count) {
-    StoreBefore(self.proc->held[i],
-                self.proc->held[self.held_count].load(std::memory_order_relaxed));
-    TestPoint(LockTestPoint::kHeldMoved);
-#ifndef NDEBUG
-    self.where[i] = self.where[self.held_count];
-#endif
-  }
-  self.proc->held[self.held_count].store(0, std::memory_order_relaxed);
+  proc.held[last].store(0, std::memory_order_relaxed);
+  self.held_count = last;
   TestPoint(LockTestPoint::kHeldLeft);
 }
+
+// The same for a lock wherever it stands.
+void LeaveHeld(LWLock& lock, LockMode mode);
 
 }  // namespace warren

@@ -67,7 +67,66 @@ bool CannotTry(const LWLock& lock) {
          (lock.readers()[self.reader_word].load(std::memory_order_relaxed) & self.reader_bit) != 0;
 }
 
+// What the uncontended path leaves by tail calls: without them it has no registers to save.
+[[gnu::noinline]] void OwnAndEnter(LWLock& lock, SourceLocation where) {
+  AcquireExclusiveSlow(lock);
+  TestPoint(LockTestPoint::kDrained);
+  EnterHeld(lock, LockMode::kExclusive, where);
+}
+[[gnu::noinline]] void DrainAndEnter(LWLock& lock, SourceLocation where) {
+  DrainReadersSlow(lock);
+  TestPoint(LockTestPoint::kDrained);
+  EnterHeld(lock, LockMode::kExclusive, where);
+}
+[[gnu::noinline]] void ReadAndEnter(LWLock& lock, SourceLocation where) {
+  AcquireSharedSlow(lock);
+  EnterHeld(lock, LockMode::kShared, where);
+}
+[[gnu::noinline]] void WakeAndEnd(LWLock& lock, uint32_t seen) {
+  ClearOwnerSlow(lock, seen);
+  EndPending();
+  TestPoint(LockTestPoint::kReleased);
+}
+[[gnu::noinline]] void ReleaseEarlierExclusive(LWLock& lock) {
+  LeaveHeld(lock, LockMode::kExclusive);
+  ClearOwner(lock);
+  EndPending();
+  TestPoint(LockTestPoint::kReleased);
+}
+[[gnu::noinline]] void ReleaseEarlierShared(LWLock& lock) {
+  LeaveHeld(lock, LockMode::kShared);
+  ClearReaderBit(lock);
+  EndPending();
+  TestPoint(LockTestPoint::kReleased);
+}
+
 }  // namespace
+
+void LeaveHeld(LWLock& lock, LockMode mode) {
+  LockSelf& self = t_lock_self;
+  LockProc& proc = *self.proc;
+  const HeldLock entry = MakeHeldLock(&lock, mode);
+  uint32_t i = self.held_count;
+  do {
+    CHECK(i != 0, "releasing {} {}, which is not held so", GetTranche(lock.tranche).name,
+          lock.instance);
+    --i;
+  } while (proc.held[i].load(std::memory_order_relaxed) != entry);
+  StoreBetween(proc.pending_lock, &lock);
+  TestPoint(LockTestPoint::kReleaseBegun);
+  const uint32_t last = --self.held_count;
+  // The last entry moves down into the gap: stored in its new place before it leaves the old one,
+  // so that at every moment each held lock stands somewhere (twice does no harm).
+  if (i != last) {
+    StoreBefore(proc.held[i], proc.held[last].load(std::memory_order_relaxed));
+    TestPoint(LockTestPoint::kHeldMoved);
+#ifndef NDEBUG
+    self.where[i] = self.where[last];
+#endif
+  }
+  proc.held[last].store(0, std::memory_order_relaxed);
+  TestPoint(LockTestPoint::kHeldLeft);
+}
 
 LWLock* InitLWLock(void* at, uint32_t slot_count, TrancheId tranche, uint64_t instance) {
   auto* lock = new (at) LWLock{.word = 0, .tranche = tranche, .reserved = 0, .instance = instance};
@@ -104,12 +163,13 @@ void AcquireExclusive(LWLock& lock, SourceLocation where) NO_THREAD_SAFETY_ANALY
   CheckRank(lock, where);
   BeginAcquire(lock);
   uint32_t expected = 0;
-  if (!lock.word.compare_exchange_strong(expected, t_lock_self.owner, std::memory_order_seq_cst)) {
-    AcquireExclusiveSlow(lock);
-  } else {
-    TestPoint(LockTestPoint::kWordTaken);
-    if (HasReaders(lock)) DrainReadersSlow(lock);
+  if (!lock.word.compare_exchange_strong(expected, t_lock_self.owner, std::memory_order_seq_cst))
+      [[unlikely]] {
+    return OwnAndEnter(lock, where);
   }
+  TestPoint(LockTestPoint::kWordTaken);
+  if (HasReaders(lock)) [[unlikely]]
+    return DrainAndEnter(lock, where);
   TestPoint(LockTestPoint::kDrained);
   EnterHeld(lock, LockMode::kExclusive, where);
 }
@@ -118,7 +178,8 @@ void AcquireShared(LWLock& lock, SourceLocation where) NO_THREAD_SAFETY_ANALYSIS
   CheckRank(lock, where);
   BeginAcquire(lock);
   SetReaderBit(lock);
-  if (lock.word.load(std::memory_order_seq_cst) != 0) AcquireSharedSlow(lock);
+  if (lock.word.load(std::memory_order_seq_cst) != 0) [[unlikely]]
+    return ReadAndEnter(lock, where);
   EnterHeld(lock, LockMode::kShared, where);
 }
 
@@ -186,14 +247,24 @@ bool TryAcquireShared(LWLock& lock, SourceLocation where) NO_THREAD_SAFETY_ANALY
 }
 
 void ReleaseExclusive(LWLock& lock) NO_THREAD_SAFETY_ANALYSIS {
-  LeaveHeld(lock, LockMode::kExclusive);
-  ClearOwner(lock);
+  if (!IsHeldLast(MakeHeldLock(&lock, LockMode::kExclusive))) [[unlikely]] {
+    return ReleaseEarlierExclusive(lock);
+  }
+  LeaveHeldLast(lock);
+  uint32_t seen = t_lock_self.owner;
+  if (!lock.word.compare_exchange_strong(seen, 0, std::memory_order_seq_cst)) [[unlikely]] {
+    return WakeAndEnd(lock, seen);
+  }
+  TestPoint(LockTestPoint::kWordCleared);
   EndPending();
   TestPoint(LockTestPoint::kReleased);
 }
 
 void ReleaseShared(LWLock& lock) NO_THREAD_SAFETY_ANALYSIS {
-  LeaveHeld(lock, LockMode::kShared);
+  if (!IsHeldLast(MakeHeldLock(&lock, LockMode::kShared))) [[unlikely]] {
+    return ReleaseEarlierShared(lock);
+  }
+  LeaveHeldLast(lock);
   ClearReaderBit(lock);
   EndPending();
   TestPoint(LockTestPoint::kReleased);
