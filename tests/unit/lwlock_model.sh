@@ -80,6 +80,7 @@ if [ "$full" = full ]; then
   holds -DN=2 -DKILLS=1 -DMKILLS=1 -DHANDOFF -DTRY -DDOWN -DEARLY=1
   holds -DN=2 -DKILLS=1 -DMKILLS=1 -DLOCKS=2 -DWORDS
   holds -DN=2 -DKILLS=2 -DMKILLS=1 -DTRY -DDOWN -DREUSE=1 -DWORDS
+  holds -DN=2 -DKILLS=1 -DLOCKS=2 -DTRY -DDOWN
   holds -DN=3 -DKILLS=1 -DHANDOFF
   cflags="-O2 -DBITSTATE"
   flags=-w34
