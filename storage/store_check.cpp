@@ -183,15 +183,16 @@ Status StoreChecker::CheckGarbage() {
 }
 
 Status StoreChecker::CheckGarbageChain(PageNo head) {
-  PageNo right = kNoPage;
+  PageHeader header;
   {
     ASSIGN_OR_RETURN(const SharedPage page, BufferCache::GetShared(head));
-    if (IsTreePage(page.As<PageHeader>())) return CheckGarbageTree(head);
-    if (page.As<PageHeader>().type != PageType::kOverflow) {
-      return Fault(head, "the allocation map calls it the head of a garbage chain");
-    }
-    right = page.As<PageHeader>().right;
+    header = page.As<PageHeader>();
   }
+  if (IsTreePage(header)) return CheckGarbageTree(head);
+  if (header.type != PageType::kOverflow) {
+    return Fault(head, "the allocation map calls it the head of a garbage chain");
+  }
+  PageNo right = header.right;
   RETURN_IF_ERROR(Mark(head, Use::kGarbageHead));
   while (right != kNoPage) {
     RETURN_IF_ERROR(Mark(right, Use::kGarbage));
