@@ -31,7 +31,7 @@ TEST_CASE("an acquire against the lock order aborts and names both locks and bot
   world.Bind(0);
   int first_line = 0;
   int second_line = 0;
-  const auto against = [&]() NO_THREAD_SAFETY_ANALYSIS {
+  const auto against = [&] {
     AcquireShared(world.several(2));
     AcquireExclusive(world.lock());
   };
@@ -51,7 +51,7 @@ TEST_CASE("an acquire against the lock order aborts and names both locks and bot
 TEST_CASE("two locks of a tranche that allows one abort") {
   LockWorld world(1, 2);
   world.Bind(0);
-  const ChildOutput output = RunAndCapture([&]() NO_THREAD_SAFETY_ANALYSIS {
+  const ChildOutput output = RunAndCapture([&] {
     AcquireShared(world.lock(0));
     AcquireShared(world.lock(1));
   });
@@ -62,7 +62,7 @@ TEST_CASE("two locks of a tranche that allows one abort") {
 TEST_CASE("acquiring a lock that one holds aborts") {
   LockWorld world(1, 0, 1);
   world.Bind(0);
-  const ChildOutput output = RunAndCapture([&]() NO_THREAD_SAFETY_ANALYSIS {
+  const ChildOutput output = RunAndCapture([&] {
     AcquireShared(world.several(0));
     AcquireExclusive(world.several(0));
   });
@@ -74,7 +74,7 @@ TEST_CASE("acquiring a lock that one holds aborts") {
 TEST_CASE("releasing what one does not hold aborts") {
   LockWorld world(1, 1);
   world.Bind(0);
-  const ChildOutput output = RunAndCapture([&]() NO_THREAD_SAFETY_ANALYSIS {
+  const ChildOutput output = RunAndCapture([&] {
     AcquireShared(world.lock());
     ReleaseExclusive(world.lock());
   });
@@ -85,7 +85,7 @@ TEST_CASE("releasing what one does not hold aborts") {
 TEST_CASE("tries and locks of one rank are exempt from the order") {
   LockWorld world(1, 1, 2);
   world.Bind(0);
-  const auto allowed = [&]() NO_THREAD_SAFETY_ANALYSIS {
+  const auto allowed = [&] {
     AcquireShared(world.several(1));
     AcquireShared(world.several(0));
     if (TryAcquireExclusive(world.lock())) ReleaseExclusive(world.lock());
