@@ -57,13 +57,23 @@ void ClientWait::Recount() {
   Segment::Server().working_backends.store(working, std::memory_order_relaxed);
 }
 
-bool ClientWait::SpinPays() {
-  if (!Segment::Exists()) return false;
+ClientWait::Way ClientWait::Choose() {
+  switch (GetSettings().wait_policy) {
+    case WaitPolicy::kBlock:
+      return Way::kSleep;
+    case WaitPolicy::kSpin:
+      return Way::kSpin;
+    case WaitPolicy::kYield:
+      return Way::kYield;
+    case WaitPolicy::kAdaptive:
+      break;
+  }
+  if (!Segment::Exists()) return Way::kSleep;
   if (++waits_ % kRecountEvery == 0) Recount();
   // One processor is left for the client, if it is on this machine.
-  if (Segment::Server().working_backends.load(std::memory_order_relaxed) >= processors_)
-    return false;
-  return vain_spins_ < kVainSpins || waits_ % kSpinAgainEvery == 0;
+  const int32_t working = Segment::Server().working_backends.load(std::memory_order_relaxed);
+  if (working >= processors_) return Way::kYield;
+  return vain_spins_ < kVainSpins || waits_ % kSpinAgainEvery == 0 ? Way::kSpin : Way::kSleep;
 }
 
 ssize_t ClientWait::Spin(int fd, std::span<char> space) {
@@ -90,14 +100,12 @@ ssize_t ClientWait::Sleep(int fd, std::span<char> space) {
 }
 
 ssize_t ClientWait::Receive(int fd, std::span<char> space) {
-  const WaitPolicy policy = GetSettings().wait_policy;
-  const bool spin = policy == WaitPolicy::kSpin || (policy == WaitPolicy::kAdaptive && SpinPays());
-  if (spin) {
+  const Way way = Choose();
+  if (way == Way::kSpin) {
     const ssize_t n = Spin(fd, space);
     if (n >= 0 || errno != EAGAIN || Latch::Pending()) return n;
-  } else if (policy != WaitPolicy::kBlock) {
-    sched_yield();
   }
+  if (way == Way::kYield) sched_yield();
   return Sleep(fd, space);
 }
 

@@ -7,6 +7,7 @@
 //                                 client's next request usually comes before sleeping would pay
 //   others are at work            offer them the processor once (yield), then sleep: meanwhile the
 //                                 next request often arrives, and the sleep does not happen
+//   alone, but the client thinks  sleep: there is nobody of ours to yield to
 //
 // Whether others are at work is ServerState::working_backends. An idle server uses no processor
 // time under either. README.md has the figures.
@@ -38,7 +39,8 @@ class ClientWait {
   void SetWorking(bool working);
 
  private:
-  bool SpinPays();
+  enum class Way : uint8_t { kSleep, kSpin, kYield };
+  Way Choose();
   ssize_t Spin(int fd, std::span<char> space);
   ssize_t Sleep(int fd, std::span<char> space);
   static void Recount();
