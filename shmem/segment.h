@@ -39,7 +39,8 @@ struct SharedStructureInfo {
 };
 
 // Counts of one database, kept in the segment while the server runs and in the data file's catalog
-// when it stops.
+// when it stops. The high bits say for which incarnation of the database (storage/database_counts.h):
+// read them through Store::KeyCount and Store::ExpiresCount.
 struct DatabaseCounts {
   std::atomic<uint64_t> keys;
   std::atomic<uint64_t> expires;  // keys with an expiry time
