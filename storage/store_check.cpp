@@ -175,7 +175,8 @@ Status StoreChecker::CheckChain(PageNo head, uint64_t bytes, Use use) {
 Status StoreChecker::CheckGarbage() {
   const auto count = static_cast<PageNo>(uses_.size());
   for (PageNo page_no = kFirstFreePage; page_no < count; ++page_no) {
-    if (IsFixedPage(page_no)) continue;
+    // The first page of a group may be in the file before its map page is: it is free then.
+    if (IsFixedPage(page_no) || MapPageOf(page_no) >= count) continue;
     ASSIGN_OR_RETURN(const PageState state, StateOf(page_no));
     if (state == PageState::kPendingChain) RETURN_IF_ERROR(CheckGarbageChain(page_no));
   }

@@ -234,7 +234,7 @@ TEST_CASE("random work agrees with a model, over restarts and flushes") {
 
 TEST_CASE("data far larger than the cache is written, read and erased, and its pages come back") {
   // 2 MB of cache; 1 GB of data in the long form.
-  const uint64_t count = FullForm() ? 1'000'000 : 200'000;
+  const uint64_t count = FullForm() ? 1'000'000 : 250'000;
   StoreWorld world(256);
   const std::string filler(1000, 'x');
   std::mt19937_64 random(5);
