@@ -23,7 +23,8 @@ void CheckStore() {
 
 std::string LargeValue(size_t bytes, char seed) {
   std::string value(bytes, seed);
-  for (size_t i = 0; i < bytes; i += 97) value[i] = static_cast<char>(seed + static_cast<char>(i / 97 % 50));
+  for (size_t i = 0; i < bytes; i += 97)
+    value[i] = static_cast<char>(seed + static_cast<char>(i / 97 % 50));
   return value;
 }
 
