@@ -3,10 +3,12 @@
 
 #include "shmem/buffer_cache.h"
 #include "storage/data_file.h"
+#include "storage/leaf_change.h"
 #include "storage/map_page.h"
 #include "storage/overflow.h"
 #include "storage/reclaim.h"
 #include "storage/store_check.h"
+#include "storage/tree.h"
 #include "storage/tree_change.h"
 #include "tests/support/actors.h"
 #include "tests/support/store_world.h"
@@ -144,6 +146,35 @@ TEST_CASE("a dropped tree whose freeing was cut short is freed by whoever comes 
     pending = left;
   }
   CHECK(Totals().used_pages == kFirstFreePage);
+}
+
+TEST_CASE("a writer that FLUSH overtook counts nothing, and its key goes with the old tree") {
+  StoreWorld world;
+  PutMany(3000);
+  PageNo root = kNoPage;
+  {
+    const Operation operation;
+    auto leaf = FindNodeExclusive(0, 0, {SearchTarget::kAt, "k000100x"});
+    REQUIRE(leaf.ok());
+    const auto dropped = DropTree(0, root);
+    REQUIRE(dropped.ok());
+    NewCell cell;
+    cell.key = "k000100x";
+    cell.value = "v";
+    cell.expire_at_ms = 1'000'000;
+    PageNo old_chain = kNoPage;
+    const uint32_t slot = NodeView(leaf->bytes()).LowerBound(cell.key);
+    const auto put = PutKey(*leaf, slot, false, cell, &old_chain);
+    REQUIRE(put.ok());
+    CHECK(*put == Step::kDone);
+  }
+  CHECK(Store::KeyCount(0) == 0);
+  CHECK(Store::ExpiresCount(0) == 0);
+  CHECK(Get("k000100x") == std::nullopt);
+  Put("new", "v");
+  CHECK(Store::KeyCount(0) == 1);
+  FreeDroppedTree(root);
+  CHECK(Totals().used_pages == kFirstFreePage + 1);
 }
 
 TEST_CASE("a discarded chain is free at once") {
