@@ -75,6 +75,8 @@ consteval bool SubcommandsFollowTheirContainer() {
 }
 static_assert(SubcommandsFollowTheirContainer(), "a sub-command's container row is missing");
 
+// g++ holds the address of a template function for unknown when it is to check for null pointers.
+#ifndef __SANITIZE_ADDRESS__
 consteval bool OnlyContainersLackHandlers() {
   for (size_t i = 0; i < kTable.size(); ++i) {
     const bool container = i + 1 < kTable.size() && IsSubcommandOf(kTable[i + 1], kTable[i].name);
@@ -83,6 +85,7 @@ consteval bool OnlyContainersLackHandlers() {
   return true;
 }
 static_assert(OnlyContainersLackHandlers(), "a row of the command table has no handler");
+#endif
 
 // FNV-1a: short names, and it can be computed piece by piece.
 constexpr uint32_t kHashStart = 2166136261u;
