@@ -1,0 +1,39 @@
+// How far has the log come? The positions every process shares.
+//
+//   flush <= write <= insert <= allocated_end,  insert - flush <= size of the ring
+//
+// Each is changed by one atomic store *after* the bytes it speaks of are there.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+#include "base/ids.h"
+
+namespace warren {
+
+struct WalState {
+  // -- Written under the WAL insert lock.
+  // The end of the last complete record, aligned. Bytes before it are in the ring (or, before
+  // `flush`, at least on disk).
+  alignas(kCacheLineBytes) std::atomic<Lsn> insert;
+  // A page whose LSN is not above this gets a full image with its next change.
+  std::atomic<Lsn> checkpoint_start;
+  // Where redo would begin if the checkpoint under way were complete.
+  std::atomic<Lsn> redo_point;
+
+  // -- Written under the WAL segment lock.
+  // The end of the last segment that exists in full. `insert` never passes it, so that a full disk
+  // shows before anything is changed.
+  alignas(kCacheLineBytes) std::atomic<Lsn> allocated_end;
+
+  // -- Written under the WAL flush lock.
+  alignas(kCacheLineBytes) std::atomic<Lsn> write;  // handed to the kernel
+  std::atomic<Lsn> flush;                           // durable
+  // Futex of those who wait for `flush`: raised after each advance.
+  std::atomic<uint32_t> flush_round;
+  // The errno of the write or sync after which nothing more is believed durable; 0 while all is well.
+  std::atomic<int32_t> failure;
+};
+
+}  // namespace warren

@@ -1,0 +1,247 @@
+#include "storage/wal.h"
+
+#include <xxhash.h>
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <utility>
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/ordered_store.h"
+#include "lwlock/lwlock.h"
+#include "lwlock/repair.h"
+#include "shmem/segment.h"
+#include "shmem/stats.h"
+#include "storage/wal_format.h"
+#include "storage/wal_segments.h"
+
+namespace warren {
+namespace {
+
+Wal::Identity g_identity;
+
+WalState& State() { return Segment::Wal(); }
+
+// The ring: position p of the log lies at p % size.
+std::span<std::byte> Ring() { return Segment::WalRing(); }
+
+void CopyIntoRing(Lsn at, const void* bytes, size_t size) {
+  const std::span<std::byte> ring = Ring();
+  const size_t offset = at % ring.size();
+  const size_t first = std::min(size, ring.size() - offset);
+  std::memcpy(ring.data() + offset, bytes, first);
+  std::memcpy(ring.data(), static_cast<const std::byte*>(bytes) + first, size - first);
+}
+
+WalRecordHeader MakeHeader(uint8_t type, uint8_t flags, size_t bytes, uint64_t body_hash, Lsn at) {
+  WalRecordHeader header{.bytes = static_cast<uint32_t>(bytes),
+                         .type = type,
+                         .flags = flags,
+                         .reserved16 = 0,
+                         .start_count = g_identity.start_count,
+                         .reserved32 = 0,
+                         .checksum = 0};
+  header.checksum = WalChecksum(header, body_hash, at);
+  return header;
+}
+
+// Fills the rest of the segment behind `log_end`, if there is any, and begins the next one.
+void CrossIntoNextSegment(Lsn log_end, Lsn segment_begin) {
+  const size_t rest = segment_begin - log_end;
+  if (rest >= sizeof(WalRecordHeader)) {
+    // A pad's body is whatever the ring holds there; its hash counts as 0.
+    const WalRecordHeader pad =
+        MakeHeader(static_cast<uint8_t>(WalOwnType::kPad), 0, rest, 0, log_end);
+    CopyIntoRing(log_end, &pad, sizeof(pad));
+  }
+  const WalSegmentStart start{.magic = kWalSegmentMagic,
+                              .system_id = g_identity.system_id,
+                              .segment_no = SegmentOf(segment_begin),
+                              .format_version = kWalFormatVersion,
+                              .reserved = 0};
+  const WalRecordHeader header =
+      MakeHeader(static_cast<uint8_t>(WalOwnType::kSegmentStart), 0, kSegmentStartRecordBytes,
+                 WalBodyHash(&start, sizeof(start)), segment_begin);
+  CopyIntoRing(segment_begin, &header, sizeof(header));
+  CopyIntoRing(segment_begin + sizeof(header), &start, sizeof(start));
+}
+
+// Where a record of `bytes` goes when the log ends at `log_end`.
+Lsn PlaceFor(Lsn log_end, uint64_t bytes) {
+  const uint64_t offset = SegmentOffset(log_end);
+  if (offset != 0 && offset + bytes <= kSegmentBytes) return log_end;
+  const Lsn segment_begin = offset == 0 ? log_end : log_end - offset + kSegmentBytes;
+  return segment_begin + kSegmentStartRecordBytes;
+}
+
+Status FailureError() {
+  return MakeError(ErrorCode::kIo,
+                   "write-ahead log: writing it failed ({}), no change is accepted until the server "
+                   "is started again",
+                   std::strerror(State().failure.load()));
+}
+
+Status EnsureAllocatedTo(Lsn end) {
+  const ExclusiveLock lock(Segment::WalSegmentLock());
+  for (;;) {
+    const Lsn allocated = State().allocated_end.load();
+    if (allocated >= end) return {};
+    RETURN_IF_ERROR(WalSegments::Ensure(SegmentOf(allocated)));
+    // Only now: whoever sees the new end may fill the segment.
+    StoreAfter(State().allocated_end, allocated + kSegmentBytes);
+  }
+}
+
+// Hands [from, to) to the kernel, cut at segment ends and at the ring's end.
+Status WriteRange(Lsn from, Lsn to) {
+  const std::span<std::byte> ring = Ring();
+  while (from < to) {
+    const size_t offset = from % ring.size();
+    const uint64_t size =
+        std::min({to - from, kSegmentBytes - SegmentOffset(from), ring.size() - offset});
+    RETURN_IF_ERROR(WalSegments::Write(from, ring.data() + offset, size));
+    from += size;
+  }
+  return {};
+}
+
+// Writes and syncs everything inserted so far. The flush lock is held.
+Status FlushLocked() {
+  WalState& state = State();
+  const Lsn target = state.insert.load(std::memory_order_acquire);
+  RETURN_IF_ERROR(WriteRange(state.write.load(), target));
+  StoreAfter(state.write, target);
+  const Lsn durable = state.flush.load();
+  for (uint64_t segment = SegmentOf(durable); segment <= SegmentOf(target - 1); ++segment) {
+    RETURN_IF_ERROR(WalSegments::Sync(segment));
+    Stats::Add(StatId::kWalSyncs);
+  }
+  StoreAfter(state.flush, target);
+  return {};
+}
+
+// A dead flusher may have written anything beyond `flush`: its successor writes those bytes again.
+void RepairFlushLock(LWLock&) noexcept { StoreAfter(State().write, State().flush.load()); }
+
+// Nothing is half done: the ring's bytes beyond `insert` mean nothing.
+void RepairInsertLock(LWLock&) noexcept {}
+
+// Nothing is half done: Ensure makes files under a temporary name.
+void RepairSegmentLock(LWLock&) noexcept {}
+
+}  // namespace
+
+Result<WalInsertion> WalInsertion::Begin(uint32_t body_bytes) {
+  const uint64_t bytes = AlignLsn(sizeof(WalRecordHeader) + body_bytes);
+  CHECK(bytes <= kMaxWalRecordBytes, "log record of {} bytes", bytes);
+  for (;;) {
+    AcquireExclusive(Segment::WalInsertLock());
+    const Lsn log_end = State().insert.load(std::memory_order_relaxed);
+    WalInsertion insertion(log_end, PlaceFor(log_end, bytes), PlaceFor(log_end, bytes) + bytes);
+    const bool failed = State().failure.load() != 0;
+    const bool allocated = insertion.end_ <= State().allocated_end.load();
+    const bool fits = insertion.end_ - State().flush.load() <= Ring().size();
+    if (!failed && allocated && fits) return insertion;
+    const Lsn end = insertion.end_;
+    { const WalInsertion let_go = std::move(insertion); }
+    if (failed) return FailureError().error();
+    if (!allocated) RETURN_IF_ERROR(EnsureAllocatedTo(end));
+    if (!fits) RETURN_IF_ERROR(Wal::Flush(log_end));
+  }
+}
+
+WalInsertion::WalInsertion(WalInsertion&& other) noexcept
+    : log_end_(other.log_end_),
+      begin_(other.begin_),
+      end_(other.end_),
+      held_(std::exchange(other.held_, false)) {}
+
+WalInsertion::~WalInsertion() {
+  if (held_) ReleaseExclusive(Segment::WalInsertLock());
+}
+
+Lsn WalInsertion::checkpoint_start() const { return State().checkpoint_start.load(); }
+
+void WalInsertion::Publish(uint8_t type, uint8_t flags, std::span<const WalPiece> pieces,
+                           uint64_t body_hash, std::atomic<Lsn>* planned_end) && {
+  if (begin_ != log_end_) CrossIntoNextSegment(log_end_, begin_ - kSegmentStartRecordBytes);
+  size_t bytes = sizeof(WalRecordHeader);
+  Lsn at = begin_ + bytes;
+  for (const WalPiece& piece : pieces) {
+    CopyIntoRing(at, piece.data(), piece.size());
+    at += piece.size();
+    bytes += piece.size();
+  }
+  CHECK(AlignLsn(begin_ + bytes) == end_);
+  const WalRecordHeader header = MakeHeader(type, flags, bytes, body_hash, begin_);
+  CopyIntoRing(begin_, &header, sizeof(header));
+  // Before the publish: a death between the two leaves an end beyond `insert`, which says that the
+  // record does not exist.
+  if (planned_end != nullptr) StoreAfter(*planned_end, end_);
+  StoreAfter(State().insert, end_);
+  held_ = false;
+  ReleaseExclusive(Segment::WalInsertLock());
+  Stats::Add(StatId::kWalRecords);
+  Stats::Add(StatId::kWalBytes, end_ - log_end_);
+}
+
+void Wal::Bind(const Identity& identity) { g_identity = identity; }
+
+Status Wal::StartAt(Lsn end) {
+  CHECK(end >= kFirstLsn && end == AlignLsn(end));
+  WalState& state = State();
+  // The segment that holds the byte before `end` is there in full unless the log is new.
+  const Lsn segment_begin = end - SegmentOffset(end);
+  state.allocated_end = segment_begin;
+  state.flush = state.write = state.insert = end;
+  state.failure = 0;
+  return EnsureAllocatedTo(end + 1);
+}
+
+Status Wal::Flush(Lsn lsn) {
+  WalState& state = State();
+  if (state.flush.load(std::memory_order_acquire) >= lsn) return {};
+  const int64_t began_ns = MonotonicNs();
+  const ScopedWait wait(WaitEvent::kWalFlush);
+  while (state.flush.load(std::memory_order_acquire) < lsn) {
+    if (state.failure.load() != 0) return FailureError();
+    // Not acquired means that a flusher has just finished: perhaps it took us along.
+    if (!AcquireExclusiveOrWait(Segment::WalFlushLock())) continue;
+    Status status;
+    if (state.failure.load() == 0 && state.flush.load() < lsn) {
+      status = FlushLocked();
+      // Before the lock is let go: nobody may take the log for healthy once a sync has failed, for
+      // the kernel may have dropped the bytes and would report success the next time.
+      if (!status.ok()) StoreAfter(state.failure, errno == 0 ? EIO : errno);
+    }
+    ReleaseExclusive(Segment::WalFlushLock());
+    if (!status.ok()) {
+      log::Error("{}", status.error().message);
+      return status;
+    }
+  }
+  Stats::Add(StatId::kWalFlushWaits);
+  Stats::Add(StatId::kWalFlushWaitUs, static_cast<uint64_t>((MonotonicNs() - began_ns) / 1000));
+  return {};
+}
+
+Status Wal::FlushAll() { return Flush(InsertPosition()); }
+
+Lsn Wal::InsertPosition() { return State().insert.load(std::memory_order_acquire); }
+
+Lsn Wal::FlushPosition() { return State().flush.load(std::memory_order_acquire); }
+
+Status Wal::PrepareNextSegment() {
+  return EnsureAllocatedTo(InsertPosition() + kSegmentBytes);
+}
+
+void RegisterWalRepairs() {
+  RegisterRepair(TrancheId::kWalFlush, RepairFlushLock);
+  RegisterRepair(TrancheId::kWalInsert, RepairInsertLock);
+  RegisterRepair(TrancheId::kWalSegment, RepairSegmentLock);
+}
+
+}  // namespace warren

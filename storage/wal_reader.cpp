@@ -1,0 +1,82 @@
+#include "storage/wal_reader.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "storage/wal_segments.h"
+
+namespace warren {
+namespace {
+
+constexpr size_t kReadAheadBytes = 1 << 20;
+
+std::string Describe(Lsn at, std::string_view what) {
+  return fmt::format("{} at {:#x} (segment {} offset {})", what, at, WalSegmentName(SegmentOf(at)),
+                     SegmentOffset(at));
+}
+
+}  // namespace
+
+WalReader::WalReader(Lsn from) : position_(from) {}
+
+Result<std::span<const std::byte>> WalReader::Fetch(Lsn at, size_t size) {
+  size = std::min<size_t>(size, kSegmentBytes - SegmentOffset(at));
+  if (at < buffer_begin_ || at + size > buffer_begin_ + buffer_bytes_) {
+    const size_t want =
+        std::min<size_t>(std::max(size, kReadAheadBytes), kSegmentBytes - SegmentOffset(at));
+    buffer_.resize(std::max(buffer_.size(), want));
+    buffer_bytes_ = 0;
+    ASSIGN_OR_RETURN(buffer_bytes_, WalSegments::Read(at, buffer_.data(), want));
+    buffer_begin_ = at;
+  }
+  const size_t offset = at - buffer_begin_;
+  return std::span<const std::byte>(buffer_.data() + offset, std::min(size, buffer_bytes_ - offset));
+}
+
+Result<std::optional<WalRecord>> WalReader::ReadAt(Lsn at) {
+  const auto end_here = [&](std::string_view why) -> std::optional<WalRecord> {
+    end_reason_ = Describe(at, why);
+    return std::nullopt;
+  };
+  WalRecord record;
+  record.begin = at;
+  ASSIGN_OR_RETURN(const std::span<const std::byte> head, Fetch(at, sizeof(WalRecordHeader)));
+  if (head.size() < sizeof(WalRecordHeader)) return end_here("no more bytes");
+  std::memcpy(&record.header, head.data(), sizeof(record.header));
+  const uint64_t bytes = record.header.bytes;
+  const bool is_pad = record.header.type == static_cast<uint8_t>(WalOwnType::kPad);
+  if (bytes < sizeof(WalRecordHeader) || SegmentOffset(at) + bytes > kSegmentBytes ||
+      (!is_pad && bytes > kMaxWalRecordBytes)) {
+    return end_here("no record");
+  }
+  uint64_t body_hash = 0;
+  if (!is_pad) {
+    ASSIGN_OR_RETURN(const std::span<const std::byte> whole, Fetch(at, bytes));
+    if (whole.size() < bytes) return end_here("record cut short");
+    record.body = whole.subspan(sizeof(WalRecordHeader));
+    body_hash = WalBodyHash(record.body.data(), record.body.size());
+  }
+  if (WalChecksum(record.header, body_hash, at) != record.header.checksum) {
+    return end_here("checksum mismatch");
+  }
+  // Valid, but from before: an older life of the log wrote further than the one that followed.
+  if (record.header.start_count < start_count_) return end_here("record of an earlier start");
+  start_count_ = record.header.start_count;
+  record.end = at + AlignLsn(bytes);
+  return std::optional<WalRecord>(record);
+}
+
+Result<std::optional<WalRecord>> WalReader::Next() {
+  for (;;) {
+    const uint64_t rest = kSegmentBytes - SegmentOffset(position_);
+    const Lsn at = rest < sizeof(WalRecordHeader) ? position_ + rest : position_;
+    ASSIGN_OR_RETURN(std::optional<WalRecord> record, ReadAt(at));
+    if (!record) return std::optional<WalRecord>();
+    position_ = record->end;
+    if (record->header.type >= kFirstStorageWalType) return record;
+  }
+}
+
+}  // namespace warren
