@@ -259,6 +259,17 @@ bool AcquireExclusiveSlow(LWLock& lock, const LockCondition* condition) {
   return true;
 }
 
+void WaitForRelease(LWLock& lock) {
+  LockWait wait(lock);
+  uint32_t seen = lock.word.load(std::memory_order_seq_cst);
+  while (seen != 0) {
+    // As a shared waiter: all of those are woken by the release.
+    if (!AddWaiterFlag(lock, seen, LWLock::kSharedWaiters)) continue;
+    SleepOnWord(lock, wait, seen, kWakeShared);
+    return;
+  }
+}
+
 void DrainReadersSlow(LWLock& lock) {
   LockWait wait(lock);
   DrainReaders(lock, wait);

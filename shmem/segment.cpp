@@ -45,8 +45,11 @@ enum Structure : size_t {
   kSettingsLock,
   kSettingsArea,
   kWalInsertLock,
+  kWalSegmentLock,
+  kWalFlushLock,
   kDataFileLock,
-  kLogPositions,
+  kWalState,
+  kWalRing,
   kDatabaseCounts,
   kStatBlocks,
   kStatBaseline,
@@ -117,6 +120,20 @@ constexpr std::array<StructureRow, kStructureCount> kSharedStructures = {{
      .init = [](std::byte* at,
                 const Config& config) { InitLocks(at, config, TrancheId::kWalInsert, 1); },
      .help = "serialises inserts into the log"},
+    {.id = kWalSegmentLock,
+     .name = "wal_segment_lock",
+     .alignment = kLine,
+     .bytes = OneLockBytes,
+     .init = [](std::byte* at,
+                const Config& config) { InitLocks(at, config, TrancheId::kWalSegment, 1); },
+     .help = "serialises the making and removing of log files"},
+    {.id = kWalFlushLock,
+     .name = "wal_flush_lock",
+     .alignment = kLine,
+     .bytes = OneLockBytes,
+     .init = [](std::byte* at,
+                const Config& config) { InitLocks(at, config, TrancheId::kWalFlush, 1); },
+     .help = "serialises writing and syncing the log"},
     {.id = kDataFileLock,
      .name = "data_file_lock",
      .alignment = kLine,
@@ -124,12 +141,18 @@ constexpr std::array<StructureRow, kStructureCount> kSharedStructures = {{
      .init = [](std::byte* at,
                 const Config& config) { InitLocks(at, config, TrancheId::kDataFile, 1); },
      .help = "serialises changes of the data file's length"},
-    {.id = kLogPositions,
-     .name = "log_positions",
+    {.id = kWalState,
+     .name = "wal_state",
      .alignment = kLine,
-     .bytes = [](const Config&) { return sizeof(LogPositions); },
-     .init = [](std::byte* at, const Config&) { InitArray<LogPositions>(at, 1); },
-     .help = "how far the log is inserted"},
+     .bytes = [](const Config&) { return sizeof(WalState); },
+     .init = [](std::byte* at, const Config&) { InitArray<WalState>(at, 1); },
+     .help = "how far the log is inserted, written and durable"},
+    {.id = kWalRing,
+     .name = "wal_ring",
+     .alignment = kSmallPageBytes,
+     .bytes = [](const Config& config) { return size_t{config.wal_ring_bytes}; },
+     .init = LeaveZero,
+     .help = "the log's newest bytes, until they are durable"},
     {.id = kDatabaseCounts,
      .name = "database_counts",
      .alignment = kLine,
@@ -301,8 +324,11 @@ ProcArray Segment::Procs() {
 LockSpace& Segment::Locks() { return *reinterpret_cast<LockSpace*>(At(kLockSpace)); }
 LWLock& Segment::SettingsLock() { return LockAt(kSettingsLock); }
 LWLock& Segment::WalInsertLock() { return LockAt(kWalInsertLock); }
+LWLock& Segment::WalSegmentLock() { return LockAt(kWalSegmentLock); }
+LWLock& Segment::WalFlushLock() { return LockAt(kWalFlushLock); }
 LWLock& Segment::DataFileLock() { return LockAt(kDataFileLock); }
-LogPositions& Segment::Log() { return *reinterpret_cast<LogPositions*>(At(kLogPositions)); }
+WalState& Segment::Wal() { return *reinterpret_cast<WalState*>(At(kWalState)); }
+std::span<std::byte> Segment::WalRing() { return {At(kWalRing), g_segment.config.wal_ring_bytes}; }
 
 DatabaseCounts& Segment::Database(uint32_t database) {
   CHECK(database < g_segment.config.database_count, "there is no database {}", database);

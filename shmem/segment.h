@@ -16,6 +16,7 @@
 #include "base/result.h"
 #include "lwlock/lwlock.h"
 #include "shmem/proc.h"
+#include "shmem/wal_state.h"
 
 namespace warren {
 
@@ -24,6 +25,7 @@ struct SegmentConfig {
   uint32_t buffer_count = 16384;      // pages of cache
   uint32_t command_count = 0;         // rows of the command table (Stats)
   uint32_t database_count = 16;
+  uint32_t wal_ring_bytes = 4u << 20; // the log's bytes that are not durable yet; a multiple of 8
   bool huge_pages = false;            // wanted; falls back with a log line when not available
 
   // Process slots: connections, one per auxiliary kind and some for replacements of dead ones whose
@@ -44,11 +46,6 @@ struct SharedStructureInfo {
 struct DatabaseCounts {
   std::atomic<uint64_t> keys;
   std::atomic<uint64_t> expires;  // keys with an expiry time
-};
-
-// Positions of the (still virtual) log, each changed by one atomic store or addition.
-struct LogPositions {
-  alignas(kCacheLineBytes) std::atomic<Lsn> insert;
 };
 
 // Server-wide facts with one writer each.
@@ -86,9 +83,12 @@ class Segment {
   static ProcArray Procs();
   static LockSpace& Locks();
   static LWLock& SettingsLock();
+  static LWLock& WalSegmentLock();
   static LWLock& WalInsertLock();
+  static LWLock& WalFlushLock();
   static LWLock& DataFileLock();
-  static LogPositions& Log();
+  static WalState& Wal();
+  static std::span<std::byte> WalRing();
   static DatabaseCounts& Database(uint32_t database);
   // Opaque areas of modules that define their own contents.
   static std::byte* SettingsArea();       // conf/shared_settings.h: kSharedSettingsBytes

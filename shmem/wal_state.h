@@ -32,7 +32,8 @@ struct WalState {
   std::atomic<Lsn> flush;                           // durable
   // Futex of those who wait for `flush`: raised after each advance.
   std::atomic<uint32_t> flush_round;
-  // The errno of the write or sync after which nothing more is believed durable; 0 while all is well.
+  // The errno of the write or sync after which nothing more is believed durable; 0 while all is
+  // well.
   std::atomic<int32_t> failure;
 };
 

@@ -78,10 +78,11 @@ Lsn PlaceFor(Lsn log_end, uint64_t bytes) {
 }
 
 Status FailureError() {
-  return MakeError(ErrorCode::kIo,
-                   "write-ahead log: writing it failed ({}), no change is accepted until the server "
-                   "is started again",
-                   std::strerror(State().failure.load()));
+  return MakeError(
+      ErrorCode::kIo,
+      "write-ahead log: writing it failed ({}), no change is accepted until the server "
+      "is started again",
+      std::strerror(State().failure.load()));
 }
 
 Status EnsureAllocatedTo(Lsn end) {
@@ -234,9 +235,7 @@ Lsn Wal::InsertPosition() { return State().insert.load(std::memory_order_acquire
 
 Lsn Wal::FlushPosition() { return State().flush.load(std::memory_order_acquire); }
 
-Status Wal::PrepareNextSegment() {
-  return EnsureAllocatedTo(InsertPosition() + kSegmentBytes);
-}
+Status Wal::PrepareNextSegment() { return EnsureAllocatedTo(InsertPosition() + kSegmentBytes); }
 
 void RegisterWalRepairs() {
   RegisterRepair(TrancheId::kWalFlush, RepairFlushLock);

@@ -1,8 +1,8 @@
 // How does a change become durable?
 //
-// A record is copied into the ring in shared memory under the insert lock and published by one store
-// (WalState::insert); it is durable once some process has written the ring up to its end to the
-// segment files and synced them (WalState::flush).
+// A record is copied into the ring in shared memory under the insert lock and published by one
+// store (WalState::insert); it is durable once some process has written the ring up to its end to
+// the segment files and synced them (WalState::flush).
 //
 // Locking: insert lock (rank above all pages), then nothing. Flushing takes the flush lock and does
 // its I/O under it. Nothing here takes a page.
@@ -37,8 +37,8 @@ class [[nodiscard]] WalInsertion {
   Lsn end() const { return end_; }  // aligned; becomes the LSN of the pages changed
   Lsn checkpoint_start() const;
 
-  // Copies the record into the ring, stores its end into *planned_end (if given), then publishes and
-  // lets the lock go. `body_hash` is WalBodyHash over all pieces in order.
+  // Copies the record into the ring, stores its end into *planned_end (if given), then publishes
+  // and lets the lock go. `body_hash` is WalBodyHash over all pieces in order.
   void Publish(uint8_t type, uint8_t flags, std::span<const WalPiece> pieces, uint64_t body_hash,
                std::atomic<Lsn>* planned_end) &&;
 

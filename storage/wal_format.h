@@ -1,8 +1,8 @@
 // What are the bytes of the log?
 //
-// The log is one stream of bytes; an LSN is a position in it. It is cut into files of kSegmentBytes,
-// `wal/` + the segment's number in 16 hex digits; number = LSN / kSegmentBytes. A record never
-// crosses a segment's end, and begins at a multiple of 8.
+// The log is one stream of bytes; an LSN is a position in it. It is cut into files of
+// kSegmentBytes, `wal/` + the segment's number in 16 hex digits; number = LSN / kSegmentBytes. A
+// record never crosses a segment's end, and begins at a multiple of 8.
 //
 //   record  offset  bytes  field
 //           0       4      bytes: header and body, without the padding to the next multiple of 8
@@ -14,13 +14,13 @@
 //           16      8      checksum
 //           24      ...    body
 //
-// Valid if: bytes >= 24; it ends inside its segment; the checksum, seeded with the record's own LSN,
-// fits; and its start count is not lower than its predecessor's. The last condition is what tells a
-// new end of the log from an older record that by chance begins exactly there: it was written by an
-// earlier run, at the same LSN, and so its checksum fits.
+// Valid if: bytes >= 24; it ends inside its segment; the checksum, seeded with the record's own
+// LSN, fits; and its start count is not lower than its predecessor's. The last condition is what
+// tells a new end of the log from an older record that by chance begins exactly there: it was
+// written by an earlier run, at the same LSN, and so its checksum fits.
 //
-// Each segment begins with a kSegmentStart record; what a record does not fit into at a segment's end
-// is filled with one kPad record, or with fewer than 24 bytes of anything.
+// Each segment begins with a kSegmentStart record; what a record does not fit into at a segment's
+// end is filled with one kPad record, or with fewer than 24 bytes of anything.
 #pragma once
 
 #include <cstddef>
@@ -67,7 +67,8 @@ constexpr uint64_t SegmentOffset(Lsn lsn) { return lsn % kSegmentBytes; }
 
 // Where a record of `bytes` goes when the log ends at `end` (aligned): the same place, or the next
 // segment's first place behind its start record.
-inline constexpr uint32_t kSegmentStartRecordBytes = sizeof(WalRecordHeader) + sizeof(WalSegmentStart);
+inline constexpr uint32_t kSegmentStartRecordBytes =
+    sizeof(WalRecordHeader) + sizeof(WalSegmentStart);
 static_assert(kSegmentStartRecordBytes % 8 == 0);
 
 // The checksum of a record: of the header's other fields and the hash of its body, seeded with the

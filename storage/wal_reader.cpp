@@ -32,7 +32,8 @@ Result<std::span<const std::byte>> WalReader::Fetch(Lsn at, size_t size) {
     buffer_begin_ = at;
   }
   const size_t offset = at - buffer_begin_;
-  return std::span<const std::byte>(buffer_.data() + offset, std::min(size, buffer_bytes_ - offset));
+  return std::span<const std::byte>(buffer_.data() + offset,
+                                    std::min(size, buffer_bytes_ - offset));
 }
 
 Result<std::optional<WalRecord>> WalReader::ReadAt(Lsn at) {

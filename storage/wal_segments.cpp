@@ -123,7 +123,8 @@ Result<size_t> WalSegments::Read(Lsn at, std::byte* bytes, size_t size) {
         pread(fd.get(), bytes + done, size - done, static_cast<off_t>(SegmentOffset(at) + done));
     if (n == 0) break;
     if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return SystemError(errno, path, fmt::format("read at offset {}", SegmentOffset(at) + done));
+    if (n < 0)
+      return SystemError(errno, path, fmt::format("read at offset {}", SegmentOffset(at) + done));
     done += static_cast<size_t>(n);
   }
   return done;
@@ -150,7 +151,8 @@ Result<uint32_t> WalSegments::RemoveBefore(uint64_t keep_from, uint32_t recycle_
     // the old one.
     if (recycle_at_most > 0) {
       --recycle_at_most;
-      if (rename(path.c_str(), PathOf(next++).c_str()) != 0) return SystemError(errno, path, "rename");
+      if (rename(path.c_str(), PathOf(next++).c_str()) != 0)
+        return SystemError(errno, path, "rename");
     } else if (unlink(path.c_str()) != 0) {
       return SystemError(errno, path, "remove");
     }
