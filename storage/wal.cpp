@@ -1,7 +1,5 @@
 #include "storage/wal.h"
 
-#include <xxhash.h>
-
 #include <algorithm>
 #include <array>
 #include <cstring>
@@ -36,13 +34,14 @@ void CopyIntoRing(Lsn at, const void* bytes, size_t size) {
   std::memcpy(ring.data(), static_cast<const std::byte*>(bytes) + first, size - first);
 }
 
-WalRecordHeader MakeHeader(uint8_t type, uint8_t flags, size_t bytes, uint64_t body_hash, Lsn at) {
+WalRecordHeader MakeHeader(uint8_t type, uint8_t flags, size_t bytes, size_t head_bytes,
+                           uint64_t body_hash, Lsn at) {
   WalRecordHeader header{.bytes = static_cast<uint32_t>(bytes),
                          .type = type,
                          .flags = flags,
                          .reserved16 = 0,
                          .start_count = g_identity.start_count,
-                         .reserved32 = 0,
+                         .head_bytes = static_cast<uint32_t>(head_bytes),
                          .checksum = 0};
   header.checksum = WalChecksum(header, body_hash, at);
   return header;
@@ -54,7 +53,7 @@ void CrossIntoNextSegment(Lsn log_end, Lsn segment_begin) {
   if (rest >= sizeof(WalRecordHeader)) {
     // A pad's body is whatever the ring holds there; its hash counts as 0.
     const WalRecordHeader pad =
-        MakeHeader(static_cast<uint8_t>(WalOwnType::kPad), 0, rest, 0, log_end);
+        MakeHeader(static_cast<uint8_t>(WalOwnType::kPad), 0, rest, 0, 0, log_end);
     CopyIntoRing(log_end, &pad, sizeof(pad));
   }
   const WalSegmentStart start{.magic = kWalSegmentMagic,
@@ -64,7 +63,7 @@ void CrossIntoNextSegment(Lsn log_end, Lsn segment_begin) {
                               .reserved = 0};
   const WalRecordHeader header =
       MakeHeader(static_cast<uint8_t>(WalOwnType::kSegmentStart), 0, kSegmentStartRecordBytes,
-                 WalBodyHash(&start, sizeof(start)), segment_begin);
+                 sizeof(start), WalBodyHash(std::as_bytes(std::span(&start, 1)), 0), segment_begin);
   CopyIntoRing(segment_begin, &header, sizeof(header));
   CopyIntoRing(segment_begin + sizeof(header), &start, sizeof(start));
 }
@@ -135,7 +134,7 @@ void RepairSegmentLock(LWLock&) noexcept {}
 
 }  // namespace
 
-Result<WalInsertion> WalInsertion::Begin(uint32_t body_bytes) {
+Result<WalInsertion> WalInsertion::Begin(size_t body_bytes) {
   const uint64_t bytes = AlignLsn(sizeof(WalRecordHeader) + body_bytes);
   CHECK(bytes <= kMaxWalRecordBytes, "log record of {} bytes", bytes);
   for (;;) {
@@ -164,27 +163,25 @@ WalInsertion::~WalInsertion() {
   if (held_) ReleaseExclusive(Segment::WalInsertLock());
 }
 
-Lsn WalInsertion::checkpoint_start() const { return State().checkpoint_start.load(); }
-
-void WalInsertion::Publish(uint8_t type, uint8_t flags, std::span<const WalPiece> pieces,
-                           uint64_t body_hash, std::atomic<Lsn>* planned_end) && {
+void WalInsertion::Publish(uint8_t type, uint8_t flags, std::span<const std::byte> head,
+                           std::span<const WalPiece> tail, uint64_t tail_hash,
+                           std::atomic<Lsn>* planned_end) noexcept {
   if (begin_ != log_end_) CrossIntoNextSegment(log_end_, begin_ - kSegmentStartRecordBytes);
-  size_t bytes = sizeof(WalRecordHeader);
-  Lsn at = begin_ + bytes;
-  for (const WalPiece& piece : pieces) {
+  Lsn at = begin_ + sizeof(WalRecordHeader);
+  CopyIntoRing(at, head.data(), head.size());
+  at += head.size();
+  for (const WalPiece& piece : tail) {
     CopyIntoRing(at, piece.data(), piece.size());
     at += piece.size();
-    bytes += piece.size();
   }
-  CHECK(AlignLsn(begin_ + bytes) == end_);
-  const WalRecordHeader header = MakeHeader(type, flags, bytes, body_hash, begin_);
+  CHECK(AlignLsn(at) == end_);
+  const WalRecordHeader header =
+      MakeHeader(type, flags, at - begin_, head.size(), WalBodyHash(head, tail_hash), begin_);
   CopyIntoRing(begin_, &header, sizeof(header));
   // Before the publish: a death between the two leaves an end beyond `insert`, which says that the
   // record does not exist.
   if (planned_end != nullptr) StoreAfter(*planned_end, end_);
   StoreAfter(State().insert, end_);
-  held_ = false;
-  ReleaseExclusive(Segment::WalInsertLock());
   Stats::Add(StatId::kWalRecords);
   Stats::Add(StatId::kWalBytes, end_ - log_end_);
 }

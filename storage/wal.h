@@ -21,13 +21,13 @@ namespace warren {
 
 using WalPiece = std::span<const std::byte>;
 
-// An insertion under way: holds the insert lock from Begin to Publish or destruction, so that what
-// must be computed in log order can be. Never waits while it holds the lock.
+// An insertion under way: holds the insert lock from Begin to destruction, so that what must be
+// computed, published and counted in log order can be. Never waits while it holds the lock.
 class [[nodiscard]] WalInsertion {
  public:
   // Takes the insert lock with room made for a record of `body_bytes`. May flush the log or make a
   // segment before (never while holding the lock). kNoSpace, kIo: nothing happened.
-  static Result<WalInsertion> Begin(uint32_t body_bytes);
+  static Result<WalInsertion> Begin(size_t body_bytes);
 
   WalInsertion(WalInsertion&& other) noexcept;
   WalInsertion& operator=(WalInsertion&&) = delete;
@@ -35,12 +35,12 @@ class [[nodiscard]] WalInsertion {
 
   Lsn begin() const { return begin_; }
   Lsn end() const { return end_; }  // aligned; becomes the LSN of the pages changed
-  Lsn checkpoint_start() const;
 
-  // Copies the record into the ring, stores its end into *planned_end (if given), then publishes
-  // and lets the lock go. `body_hash` is WalBodyHash over all pieces in order.
-  void Publish(uint8_t type, uint8_t flags, std::span<const WalPiece> pieces, uint64_t body_hash,
-               std::atomic<Lsn>* planned_end) &&;
+  // Copies the record into the ring, stores its end into *planned_end (if given), then publishes it
+  // by one store. `tail_hash` is WalTailHash(tail). Once per insertion.
+  void Publish(uint8_t type, uint8_t flags, std::span<const std::byte> head,
+               std::span<const WalPiece> tail, uint64_t tail_hash,
+               std::atomic<Lsn>* planned_end) noexcept;
 
  private:
   WalInsertion(Lsn log_end, Lsn begin, Lsn end) : log_end_(log_end), begin_(begin), end_(end) {}

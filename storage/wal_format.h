@@ -10,9 +10,9 @@
 //           5       1      flags (of the type)
 //           6       2      reserved, 0
 //           8       4      start count of the server run that wrote it
-//           12      4      reserved, 0
+//           12      4      head_bytes: of the body; the rest of it is the tail
 //           16      8      checksum
-//           24      ...    body
+//           24      ...    body: head, then tail
 //
 // Valid if: bytes >= 24; it ends inside its segment; the checksum, seeded with the record's own
 // LSN, fits; and its start count is not lower than its predecessor's. The last condition is what
@@ -25,6 +25,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 
 #include "base/ids.h"
@@ -42,7 +43,7 @@ struct WalRecordHeader {
   uint8_t flags;
   uint16_t reserved16;
   uint32_t start_count;
-  uint32_t reserved32;
+  uint32_t head_bytes;
   uint64_t checksum;
 };
 static_assert(sizeof(WalRecordHeader) == 24);
@@ -71,10 +72,12 @@ inline constexpr uint32_t kSegmentStartRecordBytes =
     sizeof(WalRecordHeader) + sizeof(WalSegmentStart);
 static_assert(kSegmentStartRecordBytes % 8 == 0);
 
-// The checksum of a record: of the header's other fields and the hash of its body, seeded with the
-// record's LSN. The body's hash is apart so that it can be computed before the place is known.
+// The checksum of a record: of the header's other fields and its body's hash, seeded with the
+// record's LSN. The body's hash is that of the head, seeded with that of the tail: the tail (page
+// images) can be hashed before the insert lock is taken, the small head may be completed under it.
 uint64_t WalChecksum(const WalRecordHeader& header, uint64_t body_hash, Lsn lsn);
-uint64_t WalBodyHash(const void* body, size_t bytes);
+uint64_t WalTailHash(std::span<const std::span<const std::byte>> pieces);  // 0 if there is no tail
+uint64_t WalBodyHash(std::span<const std::byte> head, uint64_t tail_hash);
 
 std::string WalSegmentName(uint64_t segment_no);  // 16 hex digits, without directory
 

@@ -56,8 +56,11 @@ Result<std::optional<WalRecord>> WalReader::ReadAt(Lsn at) {
   if (!is_pad) {
     ASSIGN_OR_RETURN(const std::span<const std::byte> whole, Fetch(at, bytes));
     if (whole.size() < bytes) return end_here("record cut short");
-    record.body = whole.subspan(sizeof(WalRecordHeader));
-    body_hash = WalBodyHash(record.body.data(), record.body.size());
+    const std::span<const std::byte> body = whole.subspan(sizeof(WalRecordHeader));
+    const size_t head_bytes = std::min<size_t>(record.header.head_bytes, body.size());
+    record.head = body.first(head_bytes);
+    record.tail = body.subspan(head_bytes);
+    body_hash = WalBodyHash(record.head, record.tail.empty() ? 0 : WalTailHash({&record.tail, 1}));
   }
   if (WalChecksum(record.header, body_hash, at) != record.header.checksum) {
     return end_here("checksum mismatch");

@@ -17,7 +17,8 @@ struct WalRecord {
   Lsn begin = 0;
   Lsn end = 0;  // aligned; the LSN its pages bear
   WalRecordHeader header{};
-  std::span<const std::byte> body;  // valid until the next Next()
+  std::span<const std::byte> head;  // valid until the next Next()
+  std::span<const std::byte> tail;
 };
 
 class WalReader {

@@ -57,15 +57,21 @@ class LogWorld {
   TemporaryDirectory directory_;
 };
 
-// Inserts one record whose body is `text`; its end.
+// Inserts one record whose body is `text`, half of it as the tail; its end.
+Result<Lsn> TryInsert(std::string_view text) {
+  ASSIGN_OR_RETURN(WalInsertion insertion, WalInsertion::Begin(text.size()));
+  const std::span<const std::byte> bytes = std::as_bytes(std::span(text));
+  const std::span<const std::byte> head = bytes.first(bytes.size() - bytes.size() / 2);
+  const WalPiece tail = bytes.subspan(head.size());
+  const std::span<const WalPiece> pieces(&tail, tail.empty() ? 0 : 1);
+  insertion.Publish(kType, 0, head, pieces, WalTailHash(pieces), nullptr);
+  return insertion.end();
+}
+
 Lsn Insert(std::string_view text) {
-  Result<WalInsertion> insertion = WalInsertion::Begin(static_cast<uint32_t>(text.size()));
-  REQUIRE(insertion.ok());
-  const Lsn end = insertion->end();
-  const WalPiece piece = std::as_bytes(std::span(text));
-  std::move(*insertion)
-      .Publish(kType, 0, {&piece, 1}, WalBodyHash(text.data(), text.size()), nullptr);
-  return end;
+  const Result<Lsn> end = TryInsert(text);
+  REQUIRE(end.ok());
+  return *end;
 }
 
 struct Log {
@@ -82,8 +88,10 @@ Log ReadLog(Lsn from = kFirstLsn) {
     REQUIRE(record.ok());
     if (!*record) break;
     CHECK((*record)->header.type == kType);
-    log.texts.emplace_back(reinterpret_cast<const char*>((*record)->body.data()),
-                           (*record)->body.size());
+    std::string& text = log.texts.emplace_back();
+    for (const std::span<const std::byte> part : {(*record)->head, (*record)->tail}) {
+      text.append(reinterpret_cast<const char*>(part.data()), part.size());
+    }
   }
   log.end = reader.position();
   log.end_reason = reader.end_reason();
@@ -196,13 +204,8 @@ TEST_CASE("a segment that cannot be made is an error before anything is inserted
   WalSegments::Bind("/nonexistent/wal");
   Error error;
   for (int i = 0; i < 4 && error.message.empty(); ++i) {
-    Result<WalInsertion> insertion = WalInsertion::Begin(kMaxWalRecordBytes - 100);
-    if (!insertion.ok())
-      error = insertion.error();
-    else
-      std::move(*insertion)
-          .Publish(kType, 0, std::array{std::as_bytes(std::span(big))},
-                   WalBodyHash(big.data(), big.size()), nullptr);
+    const Result<Lsn> end = TryInsert(big);
+    if (!end.ok()) error = end.error();
   }
   CHECK(error.message.find("/nonexistent/wal") != std::string::npos);
   CHECK(SegmentOf(Wal::InsertPosition()) == SegmentOf(before));
