@@ -210,18 +210,35 @@ Result<uint32_t> BufferCache::WriteAhead(uint32_t look_at,
   return written;
 }
 
-Status BufferCache::WriteAll() NO_THREAD_SAFETY_ANALYSIS {
+Result<uint32_t> BufferCache::WriteDirty(
+    FunctionRef<void(uint32_t written, uint32_t to_write)> pace) NO_THREAD_SAFETY_ANALYSIS {
+  const uint32_t to_write = CountBuffers().dirty;
+  uint32_t written = 0;
   std::optional<Error> first_error;
   for (BufferIndex buffer = 0; buffer < g_buffer_pool.count; ++buffer) {
     if (!Descriptor(buffer).Load().dirty()) continue;
     AcquireShared(ContentLock(buffer));
     Status status = WriteOut(buffer, StatId::kBufferWritesBackground);
     ReleaseShared(ContentLock(buffer));
-    if (!status.ok() && !first_error) first_error = std::move(status).error();
+    if (!status.ok()) {
+      if (!first_error) first_error = std::move(status).error();
+      continue;
+    }
+    pace(++written, to_write);
   }
-  const ScopedWait wait(WaitEvent::kDataFileSync);
-  Status synced = GetPageIo().Sync();
   if (first_error) return *std::move(first_error);
+  return written;
+}
+
+Status BufferCache::Sync() {
+  const ScopedWait wait(WaitEvent::kDataFileSync);
+  return GetPageIo().Sync();
+}
+
+Status BufferCache::WriteAll() {
+  const Result<uint32_t> written = WriteDirty([](uint32_t, uint32_t) {});
+  Status synced = Sync();
+  if (!written.ok()) return written.error();
   return synced;
 }
 

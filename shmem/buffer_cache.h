@@ -22,6 +22,7 @@
 #include <cstdint>
 #include <utility>
 
+#include "base/function_ref.h"
 #include "base/ids.h"
 #include "base/result.h"
 #include "lwlock/lwlock.h"
@@ -119,7 +120,12 @@ class BufferCache {
   // ones that are due for eviction, at most `write_at_most`. Returns how many were written.
   static Result<uint32_t> WriteAhead(uint32_t look_at, uint32_t write_at_most);
 
-  // Writes every dirty buffer that was dirty when this began, then PageIo::Sync. For a shutdown. A
+  // Writes every buffer that was dirty when this began and returns how many; `pace` is called after
+  // each, with nothing locked. After a failure the rest is written all the same.
+  static Result<uint32_t> WriteDirty(FunctionRef<void(uint32_t written, uint32_t to_write)> pace);
+  static Status Sync();
+
+  // Both, at full speed. A
   // page that can't be written does not keep the others from it; the first error is returned.
   static Status WriteAll();
 

@@ -35,6 +35,10 @@ struct WalState {
   // The errno of the write or sync after which nothing more is believed durable; 0 while all is
   // well.
   std::atomic<int32_t> failure;
+
+  // -- Written by the checkpointer.
+  // The errno of a failed sync of the data file, after which no checkpoint can succeed; or 0.
+  std::atomic<int32_t> data_failure;
 };
 
 }  // namespace warren

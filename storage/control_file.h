@@ -19,7 +19,7 @@ struct ControlData {
   DirectoryState state;
   uint64_t system_id;    // random, made by Init; the data file bears it, too
   uint64_t start_count;  // raised by each start
-  Lsn last_lsn;          // when clean: the log goes on from here
+  Lsn redo_begin;        // the newest complete checkpoint's record; a new log: kFirstLsn
   uint32_t databases;
   uint32_t reserved;
   uint64_t checksum;  // XXH3 of the bytes before it

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "base/file.h"
+#include "base/log.h"
 #include "shmem/buffer_cache.h"
 #include "shmem/segment.h"
 #include "storage/control_file.h"
@@ -19,22 +20,25 @@
 #include "storage/map_page.h"
 #include "storage/mini_transaction.h"
 #include "storage/operation.h"
+#include "storage/redo.h"
 #include "storage/tree.h"
+#include "storage/wal.h"
+#include "storage/wal_format.h"
+#include "storage/wal_segments.h"
 
 namespace warren {
 namespace {
-
-// The first LSN of a new directory; 0 means "never".
-constexpr Lsn kFirstLsn = 1024;
 
 constexpr PageNo kInitialPages = 64;
 
 // Of the postmaster and every process forked after Open.
 std::string g_directory;
 ControlData g_control;
+bool g_was_in_use = false;  // when it was opened: it had not been shut down cleanly
 
 std::string BasePath(const std::string& directory) { return directory + "/base"; }
 std::string DataPath(const std::string& directory) { return directory + "/base/main"; }
+std::string WalPath(const std::string& directory) { return directory + "/wal"; }
 
 std::string Named(const std::string& directory) {
   return fmt::format("data directory \"{}\"", directory);
@@ -103,6 +107,9 @@ Status MakeFiles(const std::string& directory, uint32_t databases) {
   if (mkdir(BasePath(directory).c_str(), 0700) != 0) {
     return SystemError(errno, Named(directory), "cannot create base");
   }
+  if (mkdir(WalPath(directory).c_str(), 0700) != 0) {
+    return SystemError(errno, Named(directory), "cannot create wal");
+  }
   DataFile file;
   RETURN_IF_ERROR(file.Open(DataPath(directory), directory, /*create=*/true));
   RETURN_IF_ERROR(file.GrowTo(kInitialPages));
@@ -112,7 +119,7 @@ Status MakeFiles(const std::string& directory, uint32_t databases) {
   ControlData control{};
   control.state = DirectoryState::kClean;
   control.system_id = system_id;
-  control.last_lsn = kFirstLsn;
+  control.redo_begin = kFirstLsn;
   control.databases = databases;
   return WriteControl(directory, control);
 }
@@ -120,6 +127,7 @@ Status MakeFiles(const std::string& directory, uint32_t databases) {
 void RemoveFiles(const std::string& directory, bool made_directory) {
   unlink(DataPath(directory).c_str());
   rmdir(BasePath(directory).c_str());
+  rmdir(WalPath(directory).c_str());
   unlink(ControlPath(directory).c_str());
   if (made_directory) rmdir(directory.c_str());
 }
@@ -175,16 +183,19 @@ Status CheckNothingIsCutOff(const std::string& directory, DataFile& file, uint32
 }
 
 Status CheckState(const std::string& directory, const ControlData& control) {
-  if (control.state == DirectoryState::kClean) return {};
-  if (control.state != DirectoryState::kInUse) {
-    return MakeError(ErrorCode::kCorrupt, "control file \"{}\" offset {}: no state {}",
-                     ControlPath(directory), offsetof(ControlData, state),
-                     static_cast<uint32_t>(control.state));
-  }
-  return MakeError(ErrorCode::kGeneric,
-                   "{}: it was not shut down cleanly (control file offset {}): what was written "
-                   "since its last start may be lost or half there, and it cannot be repaired",
-                   Named(directory), offsetof(ControlData, state));
+  if (control.state == DirectoryState::kClean || control.state == DirectoryState::kInUse) return {};
+  return MakeError(ErrorCode::kCorrupt, "control file \"{}\" offset {}: no state {}",
+                   ControlPath(directory), offsetof(ControlData, state),
+                   static_cast<uint32_t>(control.state));
+}
+
+Status StoreRedoBeginAs(DirectoryState state, Lsn redo_begin) {
+  ControlData control = g_control;
+  control.state = state;
+  control.redo_begin = redo_begin;
+  RETURN_IF_ERROR(WriteControl(g_directory, control));
+  g_control = control;
+  return {};
 }
 
 }  // namespace
@@ -227,27 +238,48 @@ Status DataDirectory::Open(const std::string& directory, uint32_t databases) {
   RETURN_IF_ERROR(file.Open(DataPath(directory), directory, /*create=*/false));
   RETURN_IF_ERROR(CheckFileHeader(directory, file, control.system_id));
   RETURN_IF_ERROR(CheckNothingIsCutOff(directory, file, databases));
+  g_was_in_use = control.state == DirectoryState::kInUse;
   control.state = DirectoryState::kInUse;
   control.databases = databases;
   ++control.start_count;
   RETURN_IF_ERROR(WriteControl(directory, control));
-  Segment::Log().insert.store(control.last_lsn, std::memory_order_seq_cst);
   Segment::Server().start_count.store(control.start_count, std::memory_order_seq_cst);
   BufferCache::Bind(&file);
   ForgetRoots();
+  BufferCache::SetLogFlushHook(Wal::Flush);
+  WalSegments::Bind(WalPath(directory));
+  Wal::Bind(
+      {.system_id = control.system_id, .start_count = static_cast<uint32_t>(control.start_count)});
+  RegisterWalRepairs();
   g_directory = directory;
   g_control = control;
   return {};
 }
 
-Status DataDirectory::LoadCatalog() {
-  for (uint32_t database = 0; database < Segment::Config().database_count; ++database) {
-    ASSIGN_OR_RETURN(const CatalogEntry entry, ReadCatalogEntry(database));
-    DatabaseCounts& counts = Segment::Database(database);
-    counts.keys.store(TaggedCount(entry.incarnation, entry.keys), std::memory_order_seq_cst);
-    counts.expires.store(TaggedCount(entry.incarnation, entry.expires), std::memory_order_seq_cst);
+Status DataDirectory::Recover() {
+  RETURN_IF_ERROR(WalSegments::RemoveLeftovers());
+  WalState& state = Segment::Wal();
+  // Pages written out during redo bear LSNs of a log that is on disk already.
+  state.flush = ~Lsn{0};
+  const Lsn redo_begin = g_control.redo_begin;
+  if (g_was_in_use) {
+    log::Notice("{}: it was not shut down cleanly, redo begins at {:#x}", Named(g_directory),
+                redo_begin);
   }
-  return {};
+  ASSIGN_OR_RETURN(const RedoSummary summary, Redo(redo_begin));
+  if (summary.records == 0 && redo_begin != kFirstLsn) {
+    return MakeError(
+        ErrorCode::kCorrupt,
+        "write-ahead log \"{}\": the checkpoint record at {:#x} (segment {} offset {}), where "
+        "redo begins, is missing or damaged",
+        WalPath(g_directory), redo_begin, WalSegmentName(SegmentOf(redo_begin)),
+        SegmentOffset(redo_begin));
+  }
+  // The images in the log since `redo_begin` stay good: the log goes on, and redo would begin
+  // there.
+  state.checkpoint_start = redo_begin;
+  state.redo_point = redo_begin;
+  return Wal::StartAt(summary.end);
 }
 
 namespace {
@@ -264,7 +296,7 @@ Result<Step> StoreCounts(uint32_t database) {
   change.AddPage(catalog, PageRole::kCatalog,
                  {sizeof(PageHeader), from, static_cast<uint16_t>(from + sizeof(CatalogEntry))});
   change.AddPayload(payload);
-  change.Commit();
+  RETURN_IF_ERROR(change.Commit());
   return Step::kDone;
 }
 
@@ -274,11 +306,15 @@ Status DataDirectory::CloseCleanly() {
   for (uint32_t database = 0; database < Segment::Config().database_count; ++database) {
     RETURN_IF_ERROR(RunSteps([&] { return StoreCounts(database); }));
   }
-  RETURN_IF_ERROR(BufferCache::WriteAll());
-  ControlData control = g_control;
-  control.state = DirectoryState::kClean;
-  control.last_lsn = Segment::Log().insert.load(std::memory_order_seq_cst);
-  return WriteControl(g_directory, control);
+  const Result<CheckpointSummary> summary =
+      RunCheckpoint([](Lsn begin) { return StoreRedoBeginAs(DirectoryState::kClean, begin); },
+                    [](uint32_t, uint32_t) {}, 0);
+  return summary.ok() ? Status() : Status(summary.error());
+}
+
+Result<CheckpointSummary> DataDirectory::Checkpoint(CheckpointPace pace, uint64_t keep_segments) {
+  return RunCheckpoint([](Lsn begin) { return StoreRedoBeginAs(DirectoryState::kInUse, begin); },
+                       pace, keep_segments);
 }
 
 }  // namespace warren

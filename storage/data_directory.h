@@ -1,8 +1,10 @@
 // What is in a data directory, and in which state was it left?
 //
-//   DIR/warren.control   format version, system id, state (clean | in use), start count, last LSN
+//   DIR/warren.control   format version, system id, state (clean | in use), start count,
+//                        where redo begins
 //   DIR/postmaster.pid   written and locked by postmaster/, not by this file
 //   DIR/base/main        the data file (storage/README.md: byte tables)
+//   DIR/wal/             the log's segments (wal_format.h)
 #pragma once
 
 #include <cstdint>
@@ -10,6 +12,7 @@
 
 #include "base/ids.h"
 #include "base/result.h"
+#include "storage/checkpoint.h"
 
 namespace warren {
 
@@ -27,8 +30,12 @@ class DataDirectory {
   // every process forked later. A directory that was not shut down cleanly is refused in one line.
   static Status Open(const std::string& directory, uint32_t databases);
 
-  // Startup process (may take LWLocks): reads the catalog into the segment.
-  static Status LoadCatalog();
+  // Startup process, alone: redo from the newest checkpoint on, then opens the log where it ends.
+  // kCorrupt: the log's beginning is missing or damaged.
+  static Status Recover();
+
+  // Checkpointer (checkpoint.h). Keeps `keep_segments` log files more than redo needs.
+  static Result<CheckpointSummary> Checkpoint(CheckpointPace pace, uint64_t keep_segments);
 
   // The last process with the store in use (background writer at a shutdown, when all backends are
   // gone): stores counts, writes every dirty page, syncs, then marks the directory clean, in that

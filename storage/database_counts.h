@@ -1,13 +1,15 @@
-// How many keys does a database have, while FLUSH and writers run side by side?
+// How many keys does a database have?
 //
-// A writer may still be at work in a tree that FLUSH has just taken away; its key must not be
-// counted. So each counter bears the low bits of the incarnation it counts for, and counting is a
-// compare-and-swap that fails when the incarnation has changed.
+// The counters change under the WAL insert lock alone, in the order of the records that carry them. A
+// writer may still be at work in a tree that FLUSH has just taken away; its key must not be counted,
+// so each counter bears the low bits of the incarnation it counts for.
 #pragma once
 
 #include <atomic>
 #include <cstdint>
-#include <optional>
+
+#include "shmem/segment.h"
+#include "storage/record.h"
 
 namespace warren {
 
@@ -19,19 +21,29 @@ inline uint64_t TaggedCount(uint32_t incarnation, uint64_t count) {
 }
 inline uint64_t CountOf(uint64_t tagged) { return tagged & kCountMask; }
 
-// The count after adding `delta`, or nothing if `counter` counts for another incarnation.
-inline std::optional<uint64_t> AddToCount(std::atomic<uint64_t>& counter, uint32_t incarnation,
-                                          int delta) {
-  uint64_t before = counter.load(std::memory_order_relaxed);
-  for (;;) {
-    if (before >> kCountBits != (incarnation & 0xffff)) return std::nullopt;
-    if (delta == 0) return CountOf(before);
-    const uint64_t after =
-        TaggedCount(incarnation, CountOf(before) + static_cast<uint64_t>(int64_t{delta}));
-    if (counter.compare_exchange_weak(before, after, std::memory_order_seq_cst)) {
-      return CountOf(after);
-    }
+// Under the insert lock, before the record is published: its counts after it. Takes its kCountsFlag
+// away if the database counts for another incarnation by now.
+inline void PlanCounts(RecordHeader& record, int keys_delta, int expires_delta) {
+  if ((record.flags & kCountsFlag) == 0) return;
+  if (record.type == RecordType::kDropTree) return;  // 0 keys of a new incarnation
+  const DatabaseCounts& counts = Segment::Database(record.database);
+  const uint64_t keys = counts.keys.load(std::memory_order_relaxed);
+  if (keys >> kCountBits != (record.incarnation & 0xffff)) {
+    record.flags = static_cast<uint8_t>(record.flags & ~kCountsFlag);
+    return;
   }
+  const uint64_t expires = counts.expires.load(std::memory_order_relaxed);
+  record.keys_after = CountOf(keys) + static_cast<uint64_t>(int64_t{keys_delta});
+  record.expires_after = CountOf(expires) + static_cast<uint64_t>(int64_t{expires_delta});
+}
+
+// After the record is published, still under the insert lock (or in redo, or by a repair).
+inline void StoreCounts(const RecordHeader& record) {
+  if ((record.flags & kCountsFlag) == 0) return;
+  DatabaseCounts& counts = Segment::Database(record.database);
+  counts.keys.store(TaggedCount(record.incarnation, record.keys_after), std::memory_order_relaxed);
+  counts.expires.store(TaggedCount(record.incarnation, record.expires_after),
+                       std::memory_order_relaxed);
 }
 
 }  // namespace warren

@@ -103,7 +103,7 @@ Result<Step> PutKey(ExclusivePage& leaf, uint32_t slot, bool replace, const NewC
   pieces.AddTo(change);
   const int expires = (cell.expire_at_ms != 0 ? 1 : 0) - (old.has_expiry ? 1 : 0);
   if (!replace || expires != 0) change.CountKeys(replace ? 0 : 1, expires);
-  change.Commit();
+  RETURN_IF_ERROR(change.Commit());
   *old_chain = same_chain ? kNoPage : old.chain;
   return Step::kDone;
 }
@@ -121,7 +121,7 @@ Result<Step> EraseKey(ExclusivePage& leaf, uint32_t slot, PageNo* old_chain) {
   garbage.AddTo(change, maps);
   change.AddPayload(payload);
   change.CountKeys(-1, old.has_expiry ? -1 : 0);
-  change.Commit();
+  RETURN_IF_ERROR(change.Commit());
   *old_chain = old.chain;
   return Step::kDone;
 }

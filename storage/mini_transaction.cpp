@@ -7,9 +7,14 @@
 #include "base/ordered_store.h"
 #include "shmem/stats.h"
 #include "storage/database_counts.h"
+#include "storage/page_images.h"
+#include "storage/wal_format.h"
 
 namespace warren {
 namespace {
+
+// Of this process: the end of its newest record.
+thread_local Lsn g_last_change = 0;
 
 std::byte* Append(std::byte* to, const void* bytes, size_t count) {
   if (count != 0) std::memcpy(to, bytes, count);
@@ -47,6 +52,8 @@ void CheckBeforeImages(const MiniTransactionArea& area, FunctionRef<std::byte*(s
 MiniTransactionArea& MiniTransactionAreaOf(SlotIndex slot) {
   return *std::launder(reinterpret_cast<MiniTransactionArea*>(Segment::MiniTransactionArea(slot)));
 }
+
+Lsn LastChange() { return g_last_change; }
 
 void RestoreBeforeImage(const MiniTransactionArea& area, size_t i, std::byte* page) noexcept {
   const MiniTransactionArea::Page& entry = area.pages[i];
@@ -170,23 +177,30 @@ void MiniTransaction::SaveBeforeImages() noexcept {
   }
 }
 
-Lsn MiniTransaction::InsertIntoLog() noexcept {
+Result<Lsn> MiniTransaction::InsertIntoLog() noexcept {
   auto& header = *reinterpret_cast<RecordHeader*>(area_.record.data());
-  if ((header.flags & kCountsFlag) != 0) {
-    DatabaseCounts& counts = Segment::Database(header.database);
-    const auto keys = AddToCount(counts.keys, header.incarnation, keys_delta_);
-    const auto expires = AddToCount(counts.expires, header.incarnation, expires_delta_);
-    if (keys.has_value() && expires.has_value()) {
-      header.keys_after = *keys;
-      header.expires_after = *expires;
-    } else {
-      header.flags = static_cast<uint8_t>(header.flags & ~kCountsFlag);
+  const std::atomic<Lsn>& checkpoint_start = Segment::Wal().checkpoint_start;
+  for (;;) {
+    const Lsn built_for = checkpoint_start.load(std::memory_order_relaxed);
+    PageImages images;
+    for (size_t i = 0; i < header_.page_count; ++i) {
+      if (pages_[i].role == PageRole::kNewPage) continue;
+      images.AddIfDue(i, pages_[i].page->bytes(), built_for);
     }
+    const uint64_t tail_hash = WalTailHash(images.pieces());
+    ASSIGN_OR_RETURN(WalInsertion insertion, WalInsertion::Begin(header.bytes + images.bytes()));
+    // A checkpoint began meanwhile: a page may now be due for an image that was not due before.
+    if (checkpoint_start.load(std::memory_order_relaxed) != built_for) continue;
+    PlanCounts(header, keys_delta_, expires_delta_);
+    insertion.Publish(kPageChange, images.flags(), {area_.record.data(), header.bytes},
+                      images.pieces(), tail_hash, &area_.end);
+    StoreCounts(header);
+    Stats::Add(StatId::kWalPageImages, images.count());
+    return insertion.end();
   }
-  return Segment::Log().insert.fetch_add(header.bytes, std::memory_order_seq_cst) + header.bytes;
 }
 
-Lsn MiniTransaction::Commit() noexcept {
+Status MiniTransaction::Commit() noexcept {
   AssembleRecord();
   SaveBeforeImages();
   // Before the record exists: a write-out of everything that starts after it must see these pages.
@@ -199,8 +213,12 @@ Lsn MiniTransaction::Commit() noexcept {
   // After the images and `end`, before the first changed byte: from here on a repair may trust
   // them.
   StoreBetween(area_.armed, 1u);
-  const Lsn lsn = InsertIntoLog();
-  StoreAfter(area_.end, lsn);  // after the record is complete: a repair rolls forward from here on
+  const Result<Lsn> inserted = InsertIntoLog();
+  if (!inserted.ok()) {  // no room for it in the log: nothing has changed yet
+    StoreAfter(area_.armed, 0u);
+    return inserted.error();
+  }
+  const Lsn lsn = g_last_change = *inserted;
   const RecordView record(area_.record.data());
   for (size_t i = 0; i < header_.page_count; ++i) {
     ApplyRecord(record, area_.pages[i].ref, pages_[i].page->bytes(), lsn);
@@ -210,7 +228,7 @@ Lsn MiniTransaction::Commit() noexcept {
 #endif
   StoreAfter(area_.armed, 0u);  // after the last page byte
   Stats::Add(StatId::kMiniTransactions);
-  return lsn;
+  return {};
 }
 
 }  // namespace warren

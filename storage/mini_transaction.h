@@ -73,6 +73,10 @@ void RepairArmedArea(MiniTransactionArea& area,
 
 MiniTransactionArea& MiniTransactionAreaOf(SlotIndex slot);
 
+// The LSN of the newest change that the calling process made: all it did is durable once the log is
+// flushed up to there. 0 if it has changed nothing.
+Lsn LastChange();
+
 class MiniTransaction {
  public:
   MiniTransaction(RecordType type, uint32_t database, uint32_t incarnation);
@@ -93,8 +97,9 @@ class MiniTransaction {
   // The record changes the number of keys (if its incarnation is still the database's).
   void CountKeys(int keys, int expires);
 
-  // Makes the change. Returns its LSN.
-  Lsn Commit() noexcept;
+  // Makes the change. kNoSpace or kIo: the log could not take the record, and nothing has changed.
+  // May wait for the log to be flushed when its ring is full.
+  Status Commit() noexcept;
 
  private:
   struct Page {
@@ -109,7 +114,7 @@ class MiniTransaction {
 
   void AssembleRecord() noexcept;
   void SaveBeforeImages() noexcept;
-  Lsn InsertIntoLog() noexcept;
+  Result<Lsn> InsertIntoLog() noexcept;
 
   MiniTransactionArea& area_;
   RecordHeader header_{};

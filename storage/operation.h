@@ -17,7 +17,7 @@ class Operation {
   Operation() {
     // seq_cst, before the first root is read: a reclaimer either sees the mark, or has taken its
     // page out of the tree before this operation could read a link to it.
-    OpStart().store(Segment::Log().insert.load(std::memory_order_seq_cst),
+    OpStart().store(Segment::Wal().insert.load(std::memory_order_seq_cst),
                     std::memory_order_seq_cst);
   }
   ~Operation() { OpStart().store(0, std::memory_order_release); }

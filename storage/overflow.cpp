@@ -44,7 +44,7 @@ Result<Step> Prepend(uint32_t database, std::string_view part, PageNo& head) {
   change.AddNewPage(page, MakeImage(page.page_no(), database, head, part));
   maps.Set(change, page.page_no(), PageState::kPendingChain);
   if (head != kNoPage) maps.Set(change, head, PageState::kUsed);
-  change.Commit();
+  RETURN_IF_ERROR(change.Commit());
   head = page.page_no();
   return Step::kDone;
 }
@@ -93,7 +93,7 @@ void DiscardChain(PageNo head) {
     ASSIGN_OR_RETURN(ExclusivePage page, BufferCache::GetExclusive(head));
     MiniTransaction change(RecordType::kDisownChain, page.As<PageHeader>().database, 0);
     change.AddPage(page, PageRole::kOldChain, HeaderChanges());
-    change.Commit();
+    RETURN_IF_ERROR(change.Commit());
     return Step::kDone;
   });
   const Result<bool> freed =

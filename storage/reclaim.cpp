@@ -73,7 +73,7 @@ class Batch {
     }
     for (size_t i = 0; i < count_; ++i) maps.Set(change, pages_[i], PageState::kFree);
     change.AddPayload(payload);
-    change.Commit();
+    RETURN_IF_ERROR(change.Commit());
     Stats::Add(StatId::kPagesFreed, count_);
     return static_cast<uint32_t>(count_);
   }
@@ -141,7 +141,7 @@ Status ShedChains(ExclusivePage& leaf) {
     change.AddPage(chain_head, PageRole::kOldChain, HeaderChanges());
     maps.Set(change, chain, PageState::kPendingChain);
     change.AddPayload(payload);
-    change.Commit();
+    RETURN_IF_ERROR(change.Commit());
   }
   return {};
 }
@@ -208,7 +208,7 @@ Result<uint32_t> FreeSinglePage(PageNo page_no) {
   const FreePagesPayload payload{};
   maps.Set(change, page_no, PageState::kFree);
   change.AddPayload(payload);
-  change.Commit();
+  RETURN_IF_ERROR(change.Commit());
   Stats::Add(StatId::kPagesFreed);
   return 1u;
 }

@@ -78,7 +78,7 @@ Result<Step> Split(ExclusivePage& left, uint32_t insert_slot) {
   maps.Set(change, right.page_no(), PageState::kUsed);
   change.AddPayload(payload);
   change.AddPayload(plan.separator);
-  change.Commit();
+  RETURN_IF_ERROR(change.Commit());
   Stats::Add(StatId::kPageSplits);
   return Step::kDone;
 }
@@ -122,12 +122,12 @@ Result<Step> GrowRoot(ExclusivePage& left) {
   change.AddPage(catalog, PageRole::kCatalog, CatalogChanges(database));
   maps.Set(change, root.page_no(), PageState::kUsed);
   change.AddPayload(payload);
-  change.Commit();
+  RETURN_IF_ERROR(change.Commit());
   return Step::kDone;
 }
 
 // The parent's entry for the right half; there is room for it.
-void InsertParentEntry(ExclusivePage& left, ExclusivePage& parent, uint32_t slot, uint32_t bytes) {
+Status InsertParentEntry(ExclusivePage& left, ExclusivePage& parent, uint32_t slot, uint32_t bytes) {
   const NodeView child(left.bytes());
   const NodeView node(parent.bytes());
   const InnerInsertPayload payload{.child = child.page().right,
@@ -139,7 +139,7 @@ void InsertParentEntry(ExclusivePage& left, ExclusivePage& parent, uint32_t slot
   change.AddPage(parent, PageRole::kParent, compact ? NodeChanges(node) : SlotChanges(node));
   change.AddPayload(payload);
   change.AddPayload(child.high_key());
-  change.Commit();
+  return change.Commit();
 }
 
 bool IsIncomplete(const PageHeader& page) {
@@ -170,7 +170,7 @@ Result<Step> CreateRoot(uint32_t database) {
   change.AddPage(catalog, PageRole::kCatalog, CatalogChanges(database));
   maps.Set(change, root.page_no(), PageState::kUsed);
   change.AddPayload(payload);
-  change.Commit();
+  RETURN_IF_ERROR(change.Commit());
   return Step::kAgain;
 }
 
@@ -209,7 +209,7 @@ Result<Step> FinishSplit(PageNo left_no) {
     left.Release();
     return SplitNode(std::move(parent), slot);
   }
-  InsertParentEntry(left, parent, slot, bytes);
+  RETURN_IF_ERROR(InsertParentEntry(left, parent, slot, bytes));
   return Step::kDone;
 }
 

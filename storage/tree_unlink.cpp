@@ -3,7 +3,6 @@
 
 #include "base/check.h"
 #include "shmem/stats.h"
-#include "storage/database_counts.h"
 #include "storage/mini_transaction.h"
 #include "storage/page_space.h"
 #include "storage/tree.h"
@@ -97,7 +96,7 @@ Result<Step> UnlinkLeaf(const Place& place) {
   maps.Set(change, leaf.page_no(), PageState::kPendingPage);
   change.AddPayload(payload);
   change.AddPayload(node.high_key());
-  change.Commit();
+  RETURN_IF_ERROR(change.Commit());
   Stats::Add(StatId::kPageUnlinks);
   return Step::kDone;
 }
@@ -174,7 +173,7 @@ Result<Step> UnlinkBranch(uint32_t database, std::string_view key, PageNo leaf_n
   change.AddPayload(payload);
   change.AddPayload(leaf.high_key());
   change.AddPayload(inner.high_key());
-  change.Commit();
+  RETURN_IF_ERROR(change.Commit());
   Stats::Add(StatId::kPageUnlinks, 2);
   return Step::kDone;
 }
@@ -229,12 +228,8 @@ Result<Step> DropTree(uint32_t database, PageNo& old_root) {
   change.AddPage(catalog, PageRole::kCatalog,
                  {sizeof(PageHeader), from, static_cast<uint16_t>(from + sizeof(CatalogEntry))});
   maps.Set(change, root.page_no(), PageState::kPendingChain);
-  change.Commit();
-  // Before the catalog is let go: nobody can count for the new incarnation yet, and from here on
-  // nobody can for the old one.
-  DatabaseCounts& counts = Segment::Database(database);
-  counts.keys.store(TaggedCount(incarnation, 0), std::memory_order_seq_cst);
-  counts.expires.store(TaggedCount(incarnation, 0), std::memory_order_seq_cst);
+  change.CountKeys(0, 0);  // of the new incarnation
+  RETURN_IF_ERROR(change.Commit());
   old_root = root.page_no();
   return Step::kDone;
 }

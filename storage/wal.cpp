@@ -234,6 +234,13 @@ Lsn Wal::FlushPosition() { return State().flush.load(std::memory_order_acquire);
 
 Status Wal::PrepareNextSegment() { return EnsureAllocatedTo(InsertPosition() + kSegmentBytes); }
 
+Result<uint32_t> Wal::RemoveSegmentsBefore(uint64_t keep_from, uint32_t recycle_at_most) {
+  const ExclusiveLock lock(Segment::WalSegmentLock());
+  ASSIGN_OR_RETURN(const uint32_t gone, WalSegments::RemoveBefore(keep_from, recycle_at_most));
+  // Recycled ones exist in full already; the next EnsureAllocatedTo finds them.
+  return gone;
+}
+
 void RegisterWalRepairs() {
   RegisterRepair(TrancheId::kWalFlush, RepairFlushLock);
   RegisterRepair(TrancheId::kWalInsert, RepairInsertLock);

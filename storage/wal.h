@@ -73,6 +73,9 @@ class Wal {
   static Lsn InsertPosition();
   static Lsn FlushPosition();
 
+  // Takes segments before number `keep_from` away (WalSegments::RemoveBefore).
+  static Result<uint32_t> RemoveSegmentsBefore(uint64_t keep_from, uint32_t recycle_at_most);
+
   // WAL writer: makes the segment after the current one ahead of need.
   static Status PrepareNextSegment();
 };

@@ -52,6 +52,12 @@ static_assert(sizeof(WalRecordHeader) == 24);
 enum class WalOwnType : uint8_t { kPad = 1, kSegmentStart = 2 };
 inline constexpr uint8_t kFirstStorageWalType = 16;
 
+// What storage writes into the log.
+enum StorageWalType : uint8_t {
+  kPageChange = kFirstStorageWalType,  // head: a record (record.h), tail: page images
+  kCheckpoint,                         // head: the counts of all databases (checkpoint.h)
+};
+
 struct WalSegmentStart {
   uint64_t magic;
   uint64_t system_id;

@@ -1,0 +1,98 @@
+#include "storage/checkpoint.h"
+
+#include <cstring>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/ordered_store.h"
+#include "shmem/buffer_cache.h"
+#include "shmem/segment.h"
+#include "storage/wal.h"
+#include "storage/wal_format.h"
+#include "storage/wal_segments.h"
+
+namespace warren {
+namespace {
+
+// Old segments that are given new names instead of being removed.
+constexpr uint32_t kRecycleAtMost = 4;
+
+// Fills `head` with the counts as they are now. Under the insert lock, where they stand still.
+void CollectCounts(std::vector<std::byte>& bytes) {
+  const uint32_t databases = Segment::Config().database_count;
+  const CheckpointHead head{.wall_clock_us = WallClockUs(), .count = databases, .reserved = 0};
+  std::memcpy(bytes.data(), &head, sizeof head);
+  for (uint32_t database = 0; database < databases; ++database) {
+    const DatabaseCounts& counts = Segment::Database(database);
+    const CheckpointCount entry{.database = database,
+                                .reserved = 0,
+                                .keys = counts.keys.load(std::memory_order_relaxed),
+                                .expires = counts.expires.load(std::memory_order_relaxed)};
+    std::memcpy(bytes.data() + sizeof head + database * sizeof entry, &entry, sizeof entry);
+  }
+}
+
+// Step 1. The record's begin.
+Result<Lsn> BeginCheckpoint() {
+  std::vector<std::byte> bytes(sizeof(CheckpointHead) +
+                               Segment::Config().database_count * sizeof(CheckpointCount));
+  ASSIGN_OR_RETURN(WalInsertion insertion, WalInsertion::Begin(bytes.size()));
+  CollectCounts(bytes);
+  // Under the same lock as the record: every later record is built for this value. A death before
+  // the publish only makes for more images than needed.
+  StoreAfter(Segment::Wal().checkpoint_start, insertion.begin());
+  insertion.Publish(kCheckpoint, 0, bytes, {}, 0, nullptr);
+  return insertion.begin();
+}
+
+}  // namespace
+
+Result<CheckpointSummary> RunCheckpoint(StoreRedoBegin store, CheckpointPace pace,
+                                        uint64_t keep_segments) {
+  WalState& state = Segment::Wal();
+  if (const int failure = state.data_failure.load(); failure != 0) {
+    return MakeError(
+        ErrorCode::kIo,
+        "checkpoint: an earlier sync of the data file failed ({}); redo at the next start "
+        "brings its pages back",
+        std::strerror(failure));
+  }
+  CheckpointSummary summary;
+  ASSIGN_OR_RETURN(summary.redo_begin, BeginCheckpoint());
+  ASSIGN_OR_RETURN(summary.pages_written, BufferCache::WriteDirty(pace));
+  if (Status synced = BufferCache::Sync(); !synced.ok()) {
+    StoreAfter(state.data_failure, EIO);
+    return std::move(synced).error();
+  }
+  // The control file must not name a record that a power failure could take away.
+  RETURN_IF_ERROR(Wal::FlushAll());
+  RETURN_IF_ERROR(store(summary.redo_begin));
+  StoreAfter(state.redo_point, summary.redo_begin);
+  const uint64_t needed = SegmentOf(summary.redo_begin);
+  ASSIGN_OR_RETURN(summary.segments_removed,
+                   Wal::RemoveSegmentsBefore(needed > keep_segments ? needed - keep_segments : 0,
+                                             kRecycleAtMost));
+  return summary;
+}
+
+Status LoadCheckpointCounts(std::span<const std::byte> bytes) {
+  CheckpointHead head;
+  if (bytes.size() < sizeof head)
+    return MakeError(ErrorCode::kCorrupt, "checkpoint record is cut short");
+  std::memcpy(&head, bytes.data(), sizeof head);
+  if (bytes.size() != sizeof head + head.count * sizeof(CheckpointCount)) {
+    return MakeError(ErrorCode::kCorrupt, "checkpoint record of {} bytes for {} databases",
+                     bytes.size(), head.count);
+  }
+  for (uint32_t i = 0; i < head.count; ++i) {
+    CheckpointCount entry;
+    std::memcpy(&entry, bytes.data() + sizeof head + i * sizeof entry, sizeof entry);
+    if (entry.database >= Segment::Config().database_count) continue;
+    DatabaseCounts& counts = Segment::Database(entry.database);
+    counts.keys.store(entry.keys, std::memory_order_relaxed);
+    counts.expires.store(entry.expires, std::memory_order_relaxed);
+  }
+  return {};
+}
+
+}  // namespace warren

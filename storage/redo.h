@@ -1,0 +1,25 @@
+// How does the store become again what the log says it was?
+#pragma once
+
+#include <cstdint>
+
+#include "base/ids.h"
+#include "base/result.h"
+
+namespace warren {
+
+struct RedoSummary {
+  Lsn begin = 0;
+  Lsn end = 0;           // where the log goes on
+  uint64_t records = 0;
+  uint64_t unreadable_pages = 0;  // could be neither read nor rebuilt; whoever meets one gets an error
+};
+
+// Makes every change of the log from `begin` on again: the startup process, alone, with the catalog's
+// counts loaded. Logs its progress. May be repeated from the start: a page that has a change already
+// is left alone, and a page with a full image starts from that.
+//
+// kIo, kCorrupt: the log could not be read, or holds a valid record that makes no sense.
+Result<RedoSummary> Redo(Lsn begin);
+
+}  // namespace warren
