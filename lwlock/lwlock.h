@@ -128,7 +128,9 @@ bool TryAcquireShared(LWLock& lock, SourceLocation where = SourceLocation::curre
     TRY_ACQUIRE_SHARED(true, lock);
 
 // Either takes the lock (true) or waits until its present owner lets go and then returns without it
-// (false): for work that the owner may have done for us, as flushing the log. Can sleep.
+// (false): for work that the owner may have done for us, as flushing the log. Can sleep. A lock
+// acquired this way is acquired in no other way (but for tries): those who only wait for a release
+// would be taken for heirs of a hand-over.
 bool AcquireExclusiveOrWait(LWLock& lock, SourceLocation where = SourceLocation::current())
     TRY_ACQUIRE_EXCLUSIVE(true, lock);
 

@@ -39,7 +39,7 @@ class StoreWorld {
     MustSucceed(Segment::Create(config_));
     BecomeProcess(0);
     MustSucceed(DataDirectory::Open(path(), config_.database_count));
-    MustSucceed(DataDirectory::LoadCatalog());
+    MustSucceed(DataDirectory::Recover());
   }
   void Stop() {
     if (!Segment::Exists()) return;

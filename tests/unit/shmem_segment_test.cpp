@@ -74,13 +74,13 @@ TEST_CASE("the segment is allocated in full, shared and left out of core dumps")
 
 TEST_CASE("a child sees the parent's segment at the same addresses") {
   const SegmentWorld world;
-  Segment::Log().insert.store(42);
+  Segment::Wal().insert.store(42);
   std::byte* area = Segment::MiniTransactionArea(3);
   area[kMiniTransactionAreaBytes - 1] = std::byte{7};
   Child child([&] {
     Segment::BindProcess(3);
     Segment::Database(1).keys.store(99);
-    return Segment::MiniTransactionArea(3) == area && Segment::Log().insert.load() == 42 &&
+    return Segment::MiniTransactionArea(3) == area && Segment::Wal().insert.load() == 42 &&
            area[kMiniTransactionAreaBytes - 1] == std::byte{7};
   });
   CHECK(child.Succeeded());
