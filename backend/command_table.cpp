@@ -7,6 +7,7 @@
 #include "backend/commands_command.h"
 #include "backend/commands_config.h"
 #include "backend/commands_connection.h"
+#include "backend/commands_durability.h"
 #include "backend/commands_expire.h"
 #include "backend/commands_generic.h"
 #include "backend/commands_scan.h"
@@ -34,6 +35,7 @@ constexpr auto kTable = MergeSorted(  //
     kCommandCommands,                 //
     kConfigCommands,                  //
     kConnectionCommands,              //
+    kDurabilityCommands,              //
     kExpireCommands,                  //
     kGenericCommands,                 //
     kScanCommands,                    //

@@ -15,6 +15,8 @@
 #include "shmem/latch.h"
 #include "shmem/segment.h"
 #include "shmem/stats.h"
+#include "storage/mini_transaction.h"
+#include "storage/wal.h"
 
 namespace warren {
 namespace {
@@ -107,7 +109,19 @@ void Session::set_resp_version(int version) {
   client_->resp_version.store(static_cast<uint8_t>(version), std::memory_order_relaxed);
 }
 
+bool Session::synchronous_commit() const {
+  return synchronous_commit_.value_or(GetSettings().synchronous_commit);
+}
+
+bool Session::MakeDurable() {
+  if (LastChange() == 0 || !synchronous_commit()) return true;
+  if (Wal::Flush(LastChange()).ok()) return true;
+  Close(CloseReason::kLogFailed);
+  return false;
+}
+
 void Session::Reset() {
+  set_synchronous_commit(std::nullopt);
   set_resp_version(2);
   set_database(0);
   set_reply_mode(ReplyMode::kOn);

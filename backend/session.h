@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -19,7 +20,8 @@ enum class CloseReason : uint8_t {
   kIdle,
   kProtocol,
   kOutputLimit,
-  kShutdown
+  kShutdown,
+  kLogFailed  // its changes can't be made durable: no reply may leave
 };
 
 // CLIENT REPLY: which commands' replies the client wants to see. kSkipThis is kSkipNext while that
@@ -47,6 +49,13 @@ class Session {
   bool MayExecute() const;
   void set_resp_version(int version);
   int resp_version() const { return reply_.resp3() ? 3 : 2; }
+  // Whether replies wait until the changes they speak of are durable: as this connection says, or
+  // else as the settings do.
+  bool synchronous_commit() const;
+  void set_synchronous_commit(std::optional<bool> on) { synchronous_commit_ = on; }
+  // Called before any byte of a batch's replies leaves. False: the log has failed, so that nobody
+  // may be told that the changes are made; the session is closed.
+  bool MakeDurable();
   void set_reply_mode(ReplyMode mode) { reply_mode_ = mode; }
   ReplyMode reply_mode() const { return reply_mode_; }
 
@@ -94,6 +103,7 @@ class Session {
   uint64_t client_id_ = 0;
   bool authenticated_ = false;
   ReplyMode reply_mode_ = ReplyMode::kOn;
+  std::optional<bool> synchronous_commit_;
   CloseReason close_ = CloseReason::kNone;
   int socket_fd_;
   ClientInfo* client_;

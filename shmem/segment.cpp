@@ -49,6 +49,7 @@ enum Structure : size_t {
   kWalFlushLock,
   kDataFileLock,
   kWalState,
+  kCheckpoints,
   kWalRing,
   kDatabaseCounts,
   kStatBlocks,
@@ -147,6 +148,12 @@ constexpr std::array<StructureRow, kStructureCount> kSharedStructures = {{
      .bytes = [](const Config&) { return sizeof(WalState); },
      .init = [](std::byte* at, const Config&) { InitArray<WalState>(at, 1); },
      .help = "how far the log is inserted, written and durable"},
+    {.id = kCheckpoints,
+     .name = "checkpoint_requests",
+     .alignment = kLine,
+     .bytes = [](const Config&) { return sizeof(CheckpointRequests); },
+     .init = [](std::byte* at, const Config&) { InitArray<CheckpointRequests>(at, 1); },
+     .help = "who wants a checkpoint, and which ones are done"},
     {.id = kWalRing,
      .name = "wal_ring",
      .alignment = kSmallPageBytes,
@@ -328,6 +335,9 @@ LWLock& Segment::WalSegmentLock() { return LockAt(kWalSegmentLock); }
 LWLock& Segment::WalFlushLock() { return LockAt(kWalFlushLock); }
 LWLock& Segment::DataFileLock() { return LockAt(kDataFileLock); }
 WalState& Segment::Wal() { return *reinterpret_cast<WalState*>(At(kWalState)); }
+CheckpointRequests& Segment::Checkpoints() {
+  return *reinterpret_cast<CheckpointRequests*>(At(kCheckpoints));
+}
 std::span<std::byte> Segment::WalRing() { return {At(kWalRing), g_segment.config.wal_ring_bytes}; }
 
 DatabaseCounts& Segment::Database(uint32_t database) {

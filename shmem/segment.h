@@ -15,6 +15,7 @@
 #include "base/ids.h"
 #include "base/result.h"
 #include "lwlock/lwlock.h"
+#include "shmem/checkpoint_requests.h"
 #include "shmem/proc.h"
 #include "shmem/wal_state.h"
 
@@ -88,6 +89,7 @@ class Segment {
   static LWLock& WalFlushLock();
   static LWLock& DataFileLock();
   static WalState& Wal();
+  static CheckpointRequests& Checkpoints();
   static std::span<std::byte> WalRing();
   static DatabaseCounts& Database(uint32_t database);
   // Opaque areas of modules that define their own contents.

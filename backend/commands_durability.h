@@ -1,0 +1,111 @@
+// Which commands say when changes are safe?
+//
+// CHECKPOINT, SAVE, BGSAVE, LASTSAVE: checkpoints (storage/checkpoint.h). WAITAOF: the log. SESSION
+// SET synchronous_commit: whether replies wait for the log.
+#pragma once
+
+#include "backend/command.h"
+#include "backend/container_help.h"
+#include "backend/keyspace.h"
+
+namespace warren {
+
+Status BgsaveCommand(Session& session, Args args);
+Status CheckpointCommand(Session& session, Args args);
+Status LastsaveCommand(Session& session, Args args);
+Status SessionGetCommand(Session& session, Args args);
+Status SessionSetCommand(Session& session, Args args);
+Status WaitaofCommand(Session& session, Args args);
+
+inline constexpr CommandInfo kDurabilityCommands[] = {
+    {.name = "bgrewriteaof",
+     .arity = 1,
+     .flags = kAdmin | kDangerous,
+     .group = "server",
+     .syntax = "BGREWRITEAOF",
+     .summary = "asks for a checkpoint, after which the log before it is not needed any more",
+     .since = "1.0.0",
+     .complexity = "O(1)",
+     .handler = RunCommand<BgsaveCommand>},
+    {.name = "bgsave",
+     .arity = -1,
+     .flags = kAdmin | kDangerous,
+     .group = "server",
+     .syntax = "BGSAVE [SCHEDULE]",
+     .summary = "asks for a checkpoint and does not wait for it",
+     .since = "1.0.0",
+     .complexity = "O(1)",
+     .handler = RunCommand<BgsaveCommand>},
+    {.name = "checkpoint",
+     .arity = 1,
+     .flags = kAdmin | kDangerous,
+     .group = "server",
+     .syntax = "CHECKPOINT",
+     .summary = "writes all changed pages to the data file and waits for that",
+     .since = "warren 0.1",
+     .complexity = "O(N), N being the number of dirty pages",
+     .handler = RunCommand<CheckpointCommand>},
+    {.name = "lastsave",
+     .arity = 1,
+     .flags = kFast | kLoading | kStale,
+     .group = "server",
+     .syntax = "LASTSAVE",
+     .summary = "returns when the last complete checkpoint ended, in seconds since 1970",
+     .since = "1.0.0",
+     .complexity = "O(1)",
+     .handler = RunCommand<LastsaveCommand>},
+    {.name = "save",
+     .arity = 1,
+     .flags = kAdmin | kDangerous,
+     .group = "server",
+     .syntax = "SAVE",
+     .summary = "the same as CHECKPOINT; other clients go on",
+     .since = "1.0.0",
+     .complexity = "O(N), N being the number of dirty pages",
+     .handler = RunCommand<CheckpointCommand>},
+    {.name = "session",
+     .arity = -2,
+     .group = "connection",
+     .syntax = "SESSION subcommand",
+     .summary = "settings of this connection alone",
+     .since = "warren 0.1",
+     .complexity = "O(1)"},
+    {.name = "session|get",
+     .arity = 3,
+     .flags = kFast,
+     .group = "connection",
+     .syntax = "SESSION GET name",
+     .summary = "returns a setting as it is in force for this connection: synchronous_commit",
+     .since = "warren 0.1",
+     .complexity = "O(1)",
+     .handler = RunCommand<SessionGetCommand>},
+    {.name = "session|help",
+     .arity = 2,
+     .flags = kLoading | kStale,
+     .group = "connection",
+     .syntax = "SESSION HELP",
+     .summary = "says what the sub-commands are",
+     .since = "warren 0.1",
+     .complexity = "O(1)",
+     .handler = RunCommand<ContainerHelpCommand>},
+    {.name = "session|set",
+     .arity = 4,
+     .flags = kFast,
+     .group = "connection",
+     .syntax = "SESSION SET synchronous_commit on|off|default",
+     .summary = "changes a setting for this connection, until it ends or RESET",
+     .since = "warren 0.1",
+     .complexity = "O(1)",
+     .handler = RunCommand<SessionSetCommand>},
+    {.name = "waitaof",
+     .arity = 4,
+     .group = "generic",
+     .syntax = "WAITAOF numlocal numreplicas timeout",
+     .summary =
+         "returns once this connection's changes are durable here (1) and on replicas (always 0)",
+     .since = "7.2.0",
+     .complexity = "O(1)",
+     .handler = RunCommand<WaitaofCommand>},
+};
+
+}  // namespace warren
