@@ -19,12 +19,7 @@ constexpr int64_t kLookEveryUs = 2000;
 // The request's number.
 uint64_t RequestCheckpoint() {
   const uint64_t number = 1 + Segment::Checkpoints().requested.fetch_add(1);
-  const ProcArray procs = Segment::Procs();
-  for (SlotIndex slot = 0; slot < procs.size(); ++slot) {
-    const Proc& proc = procs[slot];
-    if (proc.kind.load() != ProcessKind::kCheckpointer) continue;
-    SetLatch(procs, {slot, proc.generation.load()});
-  }
+  SetLatch(Segment::Procs(), Unpack(Segment::Checkpoints().checkpointer.load()));
   return number;
 }
 

@@ -114,7 +114,11 @@ bool Session::synchronous_commit() const {
 }
 
 bool Session::MakeDurable() {
-  if (LastChange() == 0 || !synchronous_commit()) return true;
+  if (LastChange() == 0) return true;
+  if (!synchronous_commit()) {
+    Wal::NoteAsynchronousChange();
+    return true;
+  }
   if (Wal::Flush(LastChange()).ok()) return true;
   Close(CloseReason::kLogFailed);
   return false;

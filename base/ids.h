@@ -24,4 +24,11 @@ struct Owner {
   friend bool operator==(const Owner&, const Owner&) = default;
 };
 
+// An Owner in one word, for shared memory. 0 is nobody: generations begin at 1.
+using PackedOwner = uint64_t;
+inline PackedOwner Pack(Owner owner) { return uint64_t{owner.generation} << 32 | owner.slot; }
+inline Owner Unpack(PackedOwner packed) {
+  return {static_cast<SlotIndex>(packed), static_cast<uint32_t>(packed >> 32)};
+}
+
 }  // namespace warren

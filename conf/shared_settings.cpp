@@ -90,11 +90,6 @@ Status ParseOutcome(std::string_view text) {
   return Error{static_cast<ErrorCode>(text[0]), std::string(text.substr(1))};
 }
 
-uint64_t Pack(Owner owner) { return uint64_t{owner.generation} << 32 | owner.slot; }
-
-Owner Unpack(uint64_t packed) {
-  return {static_cast<SlotIndex>(packed), static_cast<uint32_t>(packed >> 32)};
-}
 
 // Puts the request into the area; returns its number.
 uint32_t SubmitRequest(std::string_view text, Owner self) {

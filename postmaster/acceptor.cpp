@@ -43,7 +43,16 @@ Acceptor::Acceptor(asio::io_context& context, std::vector<Listener> listeners,
 Acceptor::~Acceptor() { Stop(); }
 
 void Acceptor::Start() {
+  suspended_ = false;
   for (const auto& gate : gates_) Wait(*gate);
+}
+
+void Acceptor::Suspend() {
+  suspended_ = true;
+  for (const auto& gate : gates_) {
+    gate->descriptor.cancel();
+    gate->pause.cancel();
+  }
 }
 
 void Acceptor::Stop() {
@@ -67,6 +76,7 @@ void Acceptor::Wait(Gate& gate) {
 }
 
 void Acceptor::AcceptWaiting(Gate& gate) {
+  if (suspended_) return;  // it was in the event loop's queue when Suspend was called
   for (int i = 0; i < kAcceptsPerTurn; ++i) {
     UniqueFd socket(accept4(gate.listener.fd.get(), nullptr, nullptr, SOCK_CLOEXEC));
     if (socket.valid()) {

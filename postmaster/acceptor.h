@@ -23,6 +23,8 @@ class Acceptor {
   ~Acceptor();
 
   void Start();
+  // Who connects from now on waits in the kernel's queue until Start is called again.
+  void Suspend();
   // Closes the listening sockets: who connects now is refused by the kernel. Socket files vanish.
   void Stop();
 
@@ -38,6 +40,7 @@ class Acceptor {
   asio::io_context& context_;
   std::vector<std::unique_ptr<Gate>> gates_;
   OnConnection on_connection_;
+  bool suspended_ = false;
 };
 
 }  // namespace warren

@@ -5,14 +5,19 @@
 
 #include "base/check.h"
 #include "base/log.h"
+#include "conf/shared_settings.h"
 #include "postmaster/background_writer.h"
+#include "postmaster/checkpointer.h"
+#include "postmaster/wal_writer.h"
+#include "shmem/latch.h"
+#include "shmem/segment.h"
 #include "storage/data_directory.h"
 
 namespace warren {
 namespace {
 
 int StartupMain() {
-  const Status status = DataDirectory::LoadCatalog();
+  const Status status = DataDirectory::Recover();
   if (status.ok()) return 0;
   log::Error("{}", status.error().message);
   return 1;
@@ -25,6 +30,8 @@ struct AuxiliaryRow {
 
 constexpr std::array kAuxiliaryProcesses = {
     AuxiliaryRow{ProcessKind::kStartup, StartupMain},
+    AuxiliaryRow{ProcessKind::kCheckpointer, CheckpointerMain},
+    AuxiliaryRow{ProcessKind::kWalWriter, WalWriterMain},
     AuxiliaryRow{ProcessKind::kBackgroundWriter, BackgroundWriterMain},
 };
 
@@ -35,6 +42,22 @@ AuxiliaryMain GetAuxiliaryMain(ProcessKind kind) {
     if (row.kind == kind) return row.main;
   }
   CHECK(false, "process kind {} has no main function", GetProcessKind(kind).name);
+}
+
+void BeginAuxiliaryRound() {
+  Latch::TakeLatch();
+  if (Latch::TakeReload()) {
+    if (Status reopened = log::Reopen(); !reopened.ok()) {
+      log::Warning("{}", reopened.error().message);
+    }
+  }
+  RenewSettings();
+}
+
+bool IsClosingTime() {
+  const ServerState& server = Segment::Server();
+  return server.phase.load() == static_cast<uint32_t>(ServerPhase::kShuttingDown) &&
+         server.connection_count.load() == 0;
 }
 
 int64_t RestartBackoff::NextDelayMs(int64_t lived_ms) {

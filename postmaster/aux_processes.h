@@ -15,6 +15,18 @@ using AuxiliaryMain = int (*)();  // the result is the exit code
 // Of a kind that is not kBackend.
 AuxiliaryMain GetAuxiliaryMain(ProcessKind kind);
 
+// Exit codes of a process that was told to end (SIGTERM).
+inline constexpr int kStoreNotClosed = 1;  // closing it was tried, and the log says why it failed
+inline constexpr int kEndedEarly = 3;      // somebody else's SIGTERM while there was no shutdown
+
+// The start of each round of an auxiliary process: log and settings are as they shall be.
+void BeginAuxiliaryRound();
+
+// A shutdown has ended all sessions. Before that, closing the store would mark as clean what a
+// backend still changes; somebody else's SIGTERM just ends the process, and the postmaster starts
+// another.
+bool IsClosingTime();
+
 // How long to wait before a process that ended is started again: not at all, unless it dies soon
 // after each start.
 class RestartBackoff {

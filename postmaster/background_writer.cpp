@@ -5,11 +5,9 @@
 
 #include "base/log.h"
 #include "conf/settings.h"
-#include "conf/shared_settings.h"
+#include "postmaster/aux_processes.h"
 #include "shmem/buffer_cache.h"
 #include "shmem/latch.h"
-#include "shmem/segment.h"
-#include "storage/data_directory.h"
 
 namespace warren {
 namespace {
@@ -48,38 +46,16 @@ class BackgroundWriter {
   std::string failure_;
 };
 
-// Only when all backends are gone: closing while one of them still writes would mark as clean what
-// is not. Somebody else's SIGTERM just ends this process, and the postmaster starts another.
-bool IsClosingTime() {
-  const ServerState& server = Segment::Server();
-  return server.phase.load() == static_cast<uint32_t>(ServerPhase::kShuttingDown) &&
-         server.connection_count.load() == 0;
-}
-
-void ReopenLog() {
-  const Status status = log::Reopen();
-  if (!status.ok()) log::Warning("{}", status.error().message);
-}
-
-int CloseStore() {
-  const Status status = DataDirectory::CloseCleanly();
-  if (status.ok()) return 0;
-  log::Error("the store could not be closed: {}", status.error().message);
-  return kStoreNotClosed;
-}
-
 }  // namespace
 
 int BackgroundWriterMain() {
   BackgroundWriter writer;
   while (!Latch::TerminateRequested()) {
-    Latch::TakeLatch();
-    if (Latch::TakeReload()) ReopenLog();
-    RenewSettings();
+    BeginAuxiliaryRound();
     const bool wrote = writer.WriteDueBuffers();
     Latch::Wait(writer.NextSleepMs(wrote));
   }
-  return IsClosingTime() ? CloseStore() : kEndedEarly;
+  return IsClosingTime() ? 0 : kEndedEarly;
 }
 
 }  // namespace warren

@@ -20,7 +20,7 @@
 #include "conf/shared_settings.h"
 #include "postmaster/acceptor.h"
 #include "postmaster/aux_processes.h"
-#include "postmaster/background_writer.h"
+#include "postmaster/crash_restart.h"
 #include "postmaster/supervisor.h"
 #include "postmaster/wait_status.h"
 #include "shmem/latch.h"
@@ -32,6 +32,7 @@ namespace {
 
 constexpr std::chrono::seconds kQuitPatience{5};  // from SIGQUIT to SIGKILL
 constexpr int kCloseAttempts = 3;
+constexpr ProcessKind kCloser = ProcessKind::kCheckpointer;
 constexpr std::string_view kTooManyClients = "-ERR max number of clients reached\r\n";
 constexpr std::string_view kNoProcess = "-ERR no process could be made for this connection\r\n";
 
@@ -103,9 +104,13 @@ class Postmaster {
   void EndSessions();
   void BeginClosing();
   void BeginKilling(int exit_code);
+  void BeginCrashRestart();
+  void RestartAfterCrash();
+  void KillAll();
   void Advance();
   void Finish(int exit_code);
 
+  Status StartStartup();
   void StartAuxiliary(ProcessKind kind);
   void ScheduleRestart(ProcessKind kind, int64_t delay_ms);
   void PublishConnectionCount();
@@ -124,7 +129,10 @@ class Postmaster {
   std::vector<Auxiliary> auxiliaries_;
   Phase phase_ = Phase::kStarting;
   ShutdownMode shutdown_ = ShutdownMode::kNone;
+  RestartBreaker breaker_;
+  bool restart_after_killing_ = false;
   int close_attempts_ = 0;
+  bool closed_ = false;  // the store is on disk and marked as clean
   int exit_code_ = 0;
 };
 
@@ -145,14 +153,18 @@ Postmaster::Postmaster(PostmasterParts parts)
 int Postmaster::Run() {
   EnterPhase(Phase::kStarting);
   WaitForSignal();
-  const Status started = supervisor_.Start(
-      ProcessKind::kStartup, [] { return GetAuxiliaryMain(ProcessKind::kStartup)(); });
+  const Status started = StartStartup();
   if (!started.ok()) {
     log::Error("{}", started.error().message);
     return 1;
   }
   context_.run();
   return exit_code_;
+}
+
+Status Postmaster::StartStartup() {
+  return supervisor_.Start(ProcessKind::kStartup,
+                           [] { return GetAuxiliaryMain(ProcessKind::kStartup)(); });
 }
 
 // -- Events
@@ -177,8 +189,8 @@ void Postmaster::OnSignal(int signal) {
     case SIGINT:
       return BeginShutdown(ShutdownMode::kFast);
     case SIGQUIT:
-      if (phase_ == Phase::kKilling) return;
-      log::Notice("immediate shutdown: the data directory stays marked as in use");
+      if (phase_ == Phase::kKilling && !restart_after_killing_) return;
+      log::Notice("immediate shutdown: the next start recovers the data from the log");
       return BeginKilling(0);
     case SIGHUP:
       return Reload();
@@ -215,11 +227,9 @@ void Postmaster::OnConnection(UniqueFd socket, const Listener& listener) {
 
 void Postmaster::OnChildEnd(const ChildEnd& end) {
   if (end.verdict == CrashVerdict::kStopServer && phase_ != Phase::kKilling) {
-    log::Error(
-        "{} {} may have left shared memory in the middle of a change: stopping all processes. data "
-        "directory \"{}\": not shut down cleanly, stays marked as in use",
-        GetProcessKind(end.child.kind).name, end.child.pid, pid_file_content_.data_directory);
-    return BeginKilling(1);
+    log::Error("{} {} may have left shared memory in the middle of a change: stopping all processes",
+               GetProcessKind(end.child.kind).name, end.child.pid);
+    return BeginCrashRestart();
   }
   if (phase_ == Phase::kKilling) return;
   if (end.child.kind == ProcessKind::kStartup) return OnStartupEnd(end);
@@ -235,21 +245,24 @@ void Postmaster::OnStartupEnd(const ChildEnd& end) {
 }
 
 void Postmaster::OnAuxiliaryEnd(const ChildEnd& end) {
-  if (phase_ == Phase::kClosing) return OnCloserEnd(end);
+  if (phase_ == Phase::kClosing) {
+    if (end.child.kind == kCloser) OnCloserEnd(end);
+    return;
+  }
   Auxiliary& auxiliary = auxiliaries_[static_cast<size_t>(end.child.kind)];
   ScheduleRestart(end.child.kind, auxiliary.backoff.NextDelayMs(end.lived_ms));
 }
 
 void Postmaster::OnCloserEnd(const ChildEnd& end) {
   if (end.wait_status == 0) {
-    log::Notice("shut down cleanly");
-    return Finish(0);
+    closed_ = true;
+    return;
   }
   const bool tried = WIFEXITED(end.wait_status) && WEXITSTATUS(end.wait_status) == kStoreNotClosed;
   if (!tried && close_attempts_ < kCloseAttempts) return BeginClosing();
-  log::Error("data directory \"{}\": not shut down cleanly, stays marked as in use",
+  log::Error("data directory \"{}\": not shut down cleanly, the next start recovers it from the log",
              pid_file_content_.data_directory);
-  Finish(1);
+  BeginKilling(1);
 }
 
 void Postmaster::Reload() {
@@ -292,6 +305,7 @@ void Postmaster::EnterRunning() {
 }
 
 void Postmaster::BeginShutdown(ShutdownMode mode) {
+  if (phase_ == Phase::kKilling && restart_after_killing_) return BeginKilling(1);
   if (phase_ == Phase::kClosing || phase_ == Phase::kKilling || mode <= shutdown_) return;
   shutdown_ = mode;
   if (phase_ != Phase::kEndingSessions) {
@@ -317,25 +331,63 @@ void Postmaster::EndSessions() {
   });
 }
 
-// The background writer closes the store; a new one does if there is none just now.
+// The checkpointer closes the store (a new one does if there is none just now); the others just end.
 void Postmaster::BeginClosing() {
   ++close_attempts_;
   for (Auxiliary& auxiliary : auxiliaries_) auxiliary.restart.reset();
   EnterPhase(Phase::kClosing);
-  if (supervisor_.ChildCount(ProcessKind::kBackgroundWriter) == 0) {
+  if (supervisor_.ChildCount(kCloser) == 0) {
     const Status started =
-        supervisor_.Start(ProcessKind::kBackgroundWriter, [] { return BackgroundWriterMain(); });
+        supervisor_.Start(kCloser, [] { return GetAuxiliaryMain(kCloser)(); });
     if (!started.ok()) {
       log::Error("the store cannot be closed: {}", started.error().message);
-      return Finish(1);
+      return BeginKilling(1);
     }
   }
-  supervisor_.Signal(ProcessKind::kBackgroundWriter, SIGTERM);
+  supervisor_.SignalAll(SIGTERM);
+}
+
+// All processes go; then the data is recovered from the log and the doors open again. Not in the
+// middle of a start or a shutdown: there the next start does the same.
+void Postmaster::BeginCrashRestart() {
+  const bool worth_it = phase_ == Phase::kRunning;
+  if (worth_it && breaker_.MayRestart(MonotonicNs() / 1'000'000)) {
+    Stats::Add(StatId::kFullRestarts);
+    restart_after_killing_ = true;
+    acceptor_.Suspend();
+    return KillAll();
+  }
+  log::Error("data directory \"{}\": not shut down cleanly, the next start recovers it from the log{}",
+             pid_file_content_.data_directory,
+             worth_it ? "; too many crash restarts within a minute, giving up" : "");
+  BeginKilling(1);
 }
 
 void Postmaster::BeginKilling(int exit_code) {
   exit_code_ = exit_code;
+  restart_after_killing_ = false;
   acceptor_.Stop();
+  KillAll();
+}
+
+void Postmaster::RestartAfterCrash() {
+  restart_after_killing_ = false;
+  const Status prepared = PrepareCrashRestart(GetSettings());
+  if (!prepared.ok()) {
+    log::Error("{}", prepared.error().message);
+    acceptor_.Stop();
+    return Finish(1);
+  }
+  supervisor_.StartOver();
+  PublishConnectionCount();
+  EnterPhase(Phase::kStarting);
+  const Status started = StartStartup();
+  if (started.ok()) return;
+  log::Error("{}", started.error().message);
+  BeginKilling(1);
+}
+
+void Postmaster::KillAll() {
   for (Auxiliary& auxiliary : auxiliaries_) auxiliary.restart.reset();
   EnterPhase(Phase::kKilling);
   supervisor_.set_stopping(true);
@@ -352,7 +404,14 @@ void Postmaster::Advance() {
     log::Info("all sessions have ended: closing the store");
     BeginClosing();
   }
-  if (phase_ == Phase::kKilling && supervisor_.ChildCount() == 0) Finish(exit_code_);
+  if (phase_ == Phase::kClosing && closed_ && supervisor_.ChildCount() == 0) {
+    log::Notice("shut down cleanly");
+    Finish(0);
+  }
+  if (phase_ == Phase::kKilling && supervisor_.ChildCount() == 0) {
+    if (restart_after_killing_) return RestartAfterCrash();
+    Finish(exit_code_);
+  }
 }
 
 void Postmaster::Finish(int exit_code) {

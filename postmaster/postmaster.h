@@ -2,20 +2,22 @@
 //
 //   starting ------> running ------> ending sessions ------> closing ------> end
 //       |               |                  |                    |
-//       +---------------+------ killing <--+--------------------+          exit code 1 (0 if asked
-//       for)
+//       +---------------+------ killing <--+--------------------+
 //                                  |
-//                                  +--> end, the data directory stays marked as in use
+//                                  +--> end (exit code 1, or 0 if it was asked for): the next start
+//                                       recovers the data from the log
 //
 //   phase            facts                                              ends when
-//   starting         the startup process works; nobody is accepted      it exits: 0 running, else
-//   killing running          clients are accepted, auxiliary processes run      a shutdown, a crash
+//   starting         the startup process works (redo)                   it exits: 0 running, else
+//                                                                       killing
+//   running          clients are accepted, auxiliary processes run      a shutdown, a crash
 //   ending sessions  nobody is accepted; sessions end by themselves     no backend is left
 //                    (smart) or were told to (fast: SIGTERM, and
 //                    SIGKILL after shutdown_timeout)
-//   closing          no backend; the background writer writes           it exits
-//                    everything out
-//   killing          all got SIGQUIT, SIGKILL follows after 5 s         no child is left
+//   closing          no backend; the checkpointer writes everything     no child is left
+//                    out, the other processes end
+//   killing          all got SIGQUIT, SIGKILL follows after 5 s         no child is left: end, or
+//                                                                       after a crash starting again
 //
 // One thread, one event loop; never takes an LWLock, never waits for a child or a client.
 #pragma once

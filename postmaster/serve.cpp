@@ -19,10 +19,9 @@
 #include "base/process_title.h"
 #include "base/version.h"
 #include "conf/server_settings.h"
-#include "conf/shared_settings.h"
+#include "postmaster/crash_restart.h"
 #include "postmaster/postmaster.h"
 #include "shmem/segment.h"
-#include "shmem/stats.h"
 #include "storage/data_directory.h"
 
 namespace warren {
@@ -89,6 +88,7 @@ Status CreateSegment(const Settings& settings) {
   config.buffer_count = static_cast<uint32_t>(settings.shared_buffers_bytes / kPageBytes);
   config.command_count = static_cast<uint32_t>(CommandTable().size());
   config.database_count = settings.databases;
+  config.wal_ring_bytes = static_cast<uint32_t>(settings.wal_buffers_bytes & ~uint64_t{7});
   config.huge_pages = settings.huge_pages != HugePages::kOff;
   RETURN_IF_ERROR(Segment::Create(config));
   if (settings.huge_pages == HugePages::kOn && !Segment::HugePages()) {
@@ -96,11 +96,7 @@ Status CreateSegment(const Settings& settings) {
                      "huge_pages is on, but {} bytes of huge pages are not available",
                      Segment::TotalBytes());
   }
-  BindSharedSettings(Segment::SettingsArea());
-  PublishSettings(settings);
-  Stats::BindPostmaster();
-  Segment::Server().postmaster_pid.store(getpid());
-  Segment::Server().start_us.store(WallClockUs());
+  FurnishSegment(settings);
   return {};
 }
 

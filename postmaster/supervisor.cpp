@@ -151,6 +151,11 @@ void Supervisor::NoteStopped(const Child& child, int wait_status) const {
   if (child.kind != ProcessKind::kBackend) kill(child.pid, SIGCONT);
 }
 
+void Supervisor::StartOver() {
+  slots_ = SlotTable(static_cast<uint32_t>(Segment::Procs().size()));
+  stopping_ = false;
+}
+
 void Supervisor::Signal(ProcessKind kind, int signal) const {
   for (const auto& [pid, child] : slots_.children()) {
     if (child.kind == kind) kill(pid, signal);

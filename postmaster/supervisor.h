@@ -49,6 +49,9 @@ class Supervisor {
   // Set when all processes are being stopped at once: their deaths are no news then.
   void set_stopping(bool stopping) { stopping_ = stopping; }
 
+  // Every child has been reaped and the segment is as new: all slots are free again.
+  void StartOver();
+
   size_t ChildCount() const { return slots_.ChildCount(); }
   size_t ChildCount(ProcessKind kind) const { return slots_.ChildCount(kind); }
 

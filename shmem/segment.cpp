@@ -1,6 +1,7 @@
 #include "shmem/segment.h"
 
 #include <array>
+#include <cstring>
 #include <new>
 
 #include "base/check.h"
@@ -305,6 +306,16 @@ Status Segment::Create(const SegmentConfig& config) {
   for (const StructureRow& row : kSharedStructures) row.init(At(row.id), config);
   g_buffer_pool = MakeBufferPool(config);
   return {};
+}
+
+void Segment::Reset() {
+  for (const StructureRow& row : kSharedStructures) {
+    const bool keeps_counting = row.id == kStatBlocks || row.id == kStatBaseline;
+    if (keeps_counting) continue;
+    // What is in a buffer without a tag means nothing.
+    if (row.id != kBufferPages) std::memset(At(row.id), 0, g_segment.structures[row.id].bytes);
+    row.init(At(row.id), g_segment.config);
+  }
 }
 
 void Segment::Destroy() {

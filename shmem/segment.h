@@ -71,6 +71,9 @@ class Segment {
   // Makes, maps and initialises the segment: in the postmaster (or a test) before the first fork.
   // Refuses a size that does not fit into memory, naming the bytes needed and available.
   static Status Create(const SegmentConfig& config);
+  // As after Create, at the same addresses, but for the statistics, which go on counting. When a
+  // crash has ended every other process: nobody may be using anything.
+  static void Reset();
   static void Destroy();  // tests: unmaps
   static bool Exists();
 

@@ -36,6 +36,10 @@ struct WalState {
   // well.
   std::atomic<int32_t> failure;
 
+  // -- Written by the WAL writer.
+  std::atomic<uint64_t> wal_writer;   // its PackedOwner, to be woken
+  std::atomic<uint32_t> hibernating;  // 1: it sleeps until somebody wakes it
+
   // -- Written by the checkpointer.
   // The errno of a failed sync of the data file, after which no checkpoint can succeed; or 0.
   std::atomic<int32_t> data_failure;

@@ -4,6 +4,7 @@
 #include <array>
 #include <cstring>
 #include <utility>
+#include <vector>
 
 #include "base/check.h"
 #include "base/clock.h"
@@ -11,6 +12,7 @@
 #include "base/ordered_store.h"
 #include "lwlock/lwlock.h"
 #include "lwlock/repair.h"
+#include "shmem/latch.h"
 #include "shmem/segment.h"
 #include "shmem/stats.h"
 #include "storage/wal_format.h"
@@ -32,6 +34,14 @@ void CopyIntoRing(Lsn at, const void* bytes, size_t size) {
   const size_t first = std::min(size, ring.size() - offset);
   std::memcpy(ring.data() + offset, bytes, first);
   std::memcpy(ring.data(), static_cast<const std::byte*>(bytes) + first, size - first);
+}
+
+void CopyFromRing(Lsn at, void* bytes, size_t size) {
+  const std::span<std::byte> ring = Ring();
+  const size_t offset = at % ring.size();
+  const size_t first = std::min(size, ring.size() - offset);
+  std::memcpy(bytes, ring.data() + offset, first);
+  std::memcpy(static_cast<std::byte*>(bytes) + first, ring.data(), size - first);
 }
 
 WalRecordHeader MakeHeader(uint8_t type, uint8_t flags, size_t bytes, size_t head_bytes,
@@ -92,6 +102,9 @@ Status EnsureAllocatedTo(Lsn end) {
     RETURN_IF_ERROR(WalSegments::Ensure(SegmentOf(allocated)));
     // Only now: whoever sees the new end may fill the segment.
     StoreAfter(State().allocated_end, allocated + kSegmentBytes);
+    // So much has been written that a checkpoint may be due, and a segment ahead of need.
+    SetLatch(Segment::Procs(), Unpack(Segment::Checkpoints().checkpointer.load()));
+    SetLatch(Segment::Procs(), Unpack(State().wal_writer.load()));
   }
 }
 
@@ -239,6 +252,42 @@ Result<uint32_t> Wal::RemoveSegmentsBefore(uint64_t keep_from, uint32_t recycle_
   ASSIGN_OR_RETURN(const uint32_t gone, WalSegments::RemoveBefore(keep_from, recycle_at_most));
   // Recycled ones exist in full already; the next EnsureAllocatedTo finds them.
   return gone;
+}
+
+void Wal::NoteAsynchronousChange() {
+  WalState& state = State();
+  if (state.hibernating.load(std::memory_order_relaxed) == 0) return;
+  SetLatch(Segment::Procs(), Unpack(state.wal_writer.load()));
+}
+
+Result<Lsn> Wal::RescueRing() {
+  const WalState& state = State();
+  const Lsn end = state.insert.load();
+  Lsn at = state.flush.load();
+  // What cannot be right was overwritten by whoever ran wild: then the files are all there is.
+  if (at > end || end - at > Ring().size()) return at;
+  std::vector<std::byte> record(kMaxWalRecordBytes);
+  while (at < end) {
+    const uint64_t rest = kSegmentBytes - SegmentOffset(at);
+    if (rest < sizeof(WalRecordHeader)) {
+      at += rest;
+      continue;
+    }
+    WalRecordHeader header;
+    CopyFromRing(at, &header, sizeof header);
+    if (!PlausibleRecord(header, at) || at + AlignLsn(header.bytes) > end) break;
+    const bool is_pad = header.type == static_cast<uint8_t>(WalOwnType::kPad);
+    const size_t bytes = is_pad ? sizeof header : header.bytes;
+    CopyFromRing(at, record.data(), bytes);
+    if (!ValidRecord({record.data(), bytes}, at)) break;
+    RETURN_IF_ERROR(WalSegments::Write(at, record.data(), bytes));
+    at += AlignLsn(header.bytes);
+  }
+  RETURN_IF_ERROR(WalSegments::Sync(SegmentOf(at)));
+  if (SegmentOf(state.flush.load()) != SegmentOf(at)) {
+    RETURN_IF_ERROR(WalSegments::Sync(SegmentOf(state.flush.load())));
+  }
+  return at;
 }
 
 void RegisterWalRepairs() {

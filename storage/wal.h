@@ -76,6 +76,14 @@ class Wal {
   // Takes segments before number `keep_from` away (WalSegments::RemoveBefore).
   static Result<uint32_t> RemoveSegmentsBefore(uint64_t keep_from, uint32_t recycle_at_most);
 
+  // Says that there is a change that nobody waits for: the WAL writer sees to it.
+  static void NoteAsynchronousChange();
+
+  // Postmaster, when a crash has ended every other process: writes what was published but had not
+  // reached the files, record by record as long as their checksums hold, so that nothing is lost
+  // that others have read. Returns where it ended.
+  static Result<Lsn> RescueRing();
+
   // WAL writer: makes the segment after the current one ahead of need.
   static Status PrepareNextSegment();
 };

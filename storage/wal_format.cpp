@@ -31,6 +31,27 @@ uint64_t WalBodyHash(std::span<const std::byte> head, uint64_t tail_hash) {
   return XXH3_64bits_withSeed(head.data(), head.size(), tail_hash);
 }
 
+bool PlausibleRecord(const WalRecordHeader& header, Lsn lsn) {
+  const bool is_pad = header.type == static_cast<uint8_t>(WalOwnType::kPad);
+  return header.bytes >= sizeof(WalRecordHeader) &&
+         SegmentOffset(lsn) + header.bytes <= kSegmentBytes &&
+         (is_pad || header.bytes <= kMaxWalRecordBytes) &&
+         (is_pad || header.head_bytes <= header.bytes - sizeof(WalRecordHeader));
+}
+
+bool ValidRecord(std::span<const std::byte> record, Lsn lsn) {
+  WalRecordHeader header;
+  std::memcpy(&header, record.data(), sizeof header);
+  uint64_t body_hash = 0;  // of a pad, whose body is anything
+  if (header.type != static_cast<uint8_t>(WalOwnType::kPad)) {
+    const std::span<const std::byte> body = record.subspan(sizeof header);
+    const std::span<const std::byte> tail = body.subspan(header.head_bytes);
+    body_hash = WalBodyHash(body.first(header.head_bytes),
+                            tail.empty() ? 0 : WalTailHash(std::span(&tail, 1)));
+  }
+  return WalChecksum(header, body_hash, lsn) == header.checksum;
+}
+
 std::string WalSegmentName(uint64_t segment_no) { return fmt::format("{:016x}", segment_no); }
 
 }  // namespace warren

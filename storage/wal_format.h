@@ -85,6 +85,11 @@ uint64_t WalChecksum(const WalRecordHeader& header, uint64_t body_hash, Lsn lsn)
 uint64_t WalTailHash(std::span<const std::span<const std::byte>> pieces);  // 0 if there is no tail
 uint64_t WalBodyHash(std::span<const std::byte> head, uint64_t tail_hash);
 
+// Can this be the head of a record at `lsn`? (The lengths only.)
+bool PlausibleRecord(const WalRecordHeader& header, Lsn lsn);
+// The checksum of a plausible record, whose bytes are all there (of a pad: its header).
+bool ValidRecord(std::span<const std::byte> record, Lsn lsn);
+
 std::string WalSegmentName(uint64_t segment_no);  // 16 hex digits, without directory
 
 }  // namespace warren

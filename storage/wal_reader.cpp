@@ -46,24 +46,17 @@ Result<std::optional<WalRecord>> WalReader::ReadAt(Lsn at) {
   ASSIGN_OR_RETURN(const std::span<const std::byte> head, Fetch(at, sizeof(WalRecordHeader)));
   if (head.size() < sizeof(WalRecordHeader)) return end_here("no more bytes");
   std::memcpy(&record.header, head.data(), sizeof(record.header));
+  if (!PlausibleRecord(record.header, at)) return end_here("no record");
   const uint64_t bytes = record.header.bytes;
   const bool is_pad = record.header.type == static_cast<uint8_t>(WalOwnType::kPad);
-  if (bytes < sizeof(WalRecordHeader) || SegmentOffset(at) + bytes > kSegmentBytes ||
-      (!is_pad && bytes > kMaxWalRecordBytes)) {
-    return end_here("no record");
-  }
-  uint64_t body_hash = 0;
+  const size_t needed = is_pad ? sizeof(WalRecordHeader) : bytes;
+  ASSIGN_OR_RETURN(const std::span<const std::byte> whole, Fetch(at, needed));
+  if (whole.size() < needed) return end_here("record cut short");
+  if (!ValidRecord(whole, at)) return end_here("checksum mismatch");
   if (!is_pad) {
-    ASSIGN_OR_RETURN(const std::span<const std::byte> whole, Fetch(at, bytes));
-    if (whole.size() < bytes) return end_here("record cut short");
     const std::span<const std::byte> body = whole.subspan(sizeof(WalRecordHeader));
-    const size_t head_bytes = std::min<size_t>(record.header.head_bytes, body.size());
-    record.head = body.first(head_bytes);
-    record.tail = body.subspan(head_bytes);
-    body_hash = WalBodyHash(record.head, record.tail.empty() ? 0 : WalTailHash({&record.tail, 1}));
-  }
-  if (WalChecksum(record.header, body_hash, at) != record.header.checksum) {
-    return end_here("checksum mismatch");
+    record.head = body.first(record.header.head_bytes);
+    record.tail = body.subspan(record.header.head_bytes);
   }
   // Valid, but from before: an older life of the log wrote further than the one that followed.
   if (record.header.start_count < start_count_) return end_here("record of an earlier start");

@@ -27,7 +27,7 @@ class CommandWorld {
     ProcArray::EnterRunning();
     Require(DataDirectory::Init(directory_.path() + "/data", Segment::Config().database_count));
     Require(DataDirectory::Open(directory_.path() + "/data", Segment::Config().database_count));
-    Require(DataDirectory::LoadCatalog());
+    Require(DataDirectory::Recover());
     session_.set_authenticated(true);
   }
   ~CommandWorld() {

@@ -1,0 +1,126 @@
+#include "postmaster/checkpointer.h"
+
+#include <algorithm>
+#include <string_view>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/ordered_store.h"
+#include "conf/settings.h"
+#include "postmaster/aux_processes.h"
+#include "shmem/latch.h"
+#include "shmem/segment.h"
+#include "storage/data_directory.h"
+#include "storage/wal.h"
+#include "storage/wal_format.h"
+
+namespace warren {
+namespace {
+
+constexpr int64_t kPauseMs = 50;               // one pause of a spread checkpoint
+constexpr int64_t kRetryAfterFailureMs = 5000;
+
+class Checkpointer {
+ public:
+  void RunIfDue() {
+    const uint64_t requested = state_.requested.load();
+    if (requested > std::max(state_.done.load(), state_.failed.load())) {
+      return Run("asked for", state_.asked, requested, /*spread=*/false);
+    }
+    if (Wal::InsertPosition() == idle_at_ || NowMs() < not_before_ms_) return;
+    if (LogSinceCheckpoint() >= LogBetweenCheckpoints()) {
+      return Run("log size", state_.sized, requested, /*spread=*/true);
+    }
+    if (NowMs() - last_begin_ms_ >= GetSettings().checkpoint_timeout_ms) {
+      return Run("time", state_.timed, requested, /*spread=*/true);
+    }
+  }
+
+  // Until the time is due; requests and full segments wake it before.
+  int64_t NextWaitMs() const {
+    const int64_t due_ms = last_begin_ms_ + GetSettings().checkpoint_timeout_ms;
+    return std::max({due_ms - NowMs(), not_before_ms_ - NowMs(), int64_t{kPauseMs}});
+  }
+
+ private:
+  static int64_t NowMs() { return MonotonicUs() / 1000; }
+
+  // The former checkpoint's log is kept until the next is complete: two rounds make max_wal_size.
+  static uint64_t LogBetweenCheckpoints() { return GetSettings().max_wal_size_bytes / 2; }
+  static uint64_t LogSinceCheckpoint() {
+    return Wal::InsertPosition() - Segment::Wal().redo_point.load();
+  }
+
+  void Run(std::string_view reason, std::atomic<uint64_t>& counter, uint64_t requested, bool spread) {
+    last_begin_ms_ = NowMs();
+    AddOne(counter);
+    state_.running.store(1);
+    const uint64_t keep_segments = GetSettings().wal_keep_size_bytes / kSegmentBytes;
+    const auto summary = DataDirectory::Checkpoint(
+        [&](uint32_t written, uint32_t to_write) {
+          if (spread) Pace(written, to_write);
+        },
+        keep_segments);
+    state_.running.store(0);
+    if (!summary.ok()) {
+      log::Error("checkpoint ({}) failed: {}", reason, summary.error().message);
+      not_before_ms_ = NowMs() + kRetryAfterFailureMs;
+      return StoreAfter(state_.failed, requested);
+    }
+    log::Notice("checkpoint ({}): {} pages written in {} ms, redo begins at {:#x}, {} log files gone",
+                reason, summary->pages_written, NowMs() - last_begin_ms_, summary->redo_begin,
+                summary->segments_removed);
+    idle_at_ = Wal::InsertPosition();
+    state_.last_done_us.store(WallClockUs());
+    StoreAfter(state_.done, requested);
+  }
+
+  // Waits while the writing is ahead of both the clock and the log, until somebody is in a hurry.
+  void Pace(uint32_t written, uint32_t to_write) {
+    const double done = static_cast<double>(written) / std::max(to_write, 1u);
+    const uint64_t requested_at_start = state_.requested.load();
+    while (!Latch::TerminateRequested() && state_.requested.load() == requested_at_start) {
+      const Settings& settings = GetSettings();
+      const double target = static_cast<double>(settings.checkpoint_completion_target) / 100;
+      const double time = static_cast<double>(NowMs() - last_begin_ms_) /
+                          static_cast<double>(settings.checkpoint_timeout_ms);
+      const double log = static_cast<double>(Wal::InsertPosition() - Segment::Wal().checkpoint_start) /
+                         static_cast<double>(LogBetweenCheckpoints());
+      if (done * target <= std::max(time, log)) return;
+      Latch::Wait(kPauseMs);
+      BeginAuxiliaryRound();
+    }
+  }
+
+  // One writer: this process.
+  static void AddOne(std::atomic<uint64_t>& counter) { counter.store(counter.load() + 1); }
+
+  CheckpointRequests& state_ = Segment::Checkpoints();
+  int64_t last_begin_ms_ = NowMs();
+  int64_t not_before_ms_ = 0;
+  Lsn idle_at_ = 0;  // where the log ended after the last checkpoint: nothing to do until it grows
+};
+
+int CloseStore() {
+  const Status status = DataDirectory::CloseCleanly();
+  if (status.ok()) return 0;
+  log::Error("the store could not be closed: {}", status.error().message);
+  return kStoreNotClosed;
+}
+
+}  // namespace
+
+int CheckpointerMain() {
+  CheckpointRequests& state = Segment::Checkpoints();
+  state.checkpointer.store(Pack(ProcArray::SelfOwner()));
+  if (state.last_done_us.load() == 0) state.last_done_us.store(WallClockUs());
+  Checkpointer checkpointer;
+  while (!Latch::TerminateRequested()) {
+    BeginAuxiliaryRound();
+    checkpointer.RunIfDue();
+    Latch::Wait(checkpointer.NextWaitMs());
+  }
+  return IsClosingTime() ? CloseStore() : kEndedEarly;
+}
+
+}  // namespace warren
