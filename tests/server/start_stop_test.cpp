@@ -19,12 +19,6 @@ std::vector<std::string> StatusWords(const std::string& directory) {
 // Root may write anywhere; then a permission proves nothing.
 bool IsRoot() { return geteuid() == 0; }
 
-size_t CountOf(const std::string& text, std::string_view part) {
-  size_t count = 0;
-  for (size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++count;
-  return count;
-}
-
 }  // namespace
 
 TEST_CASE("a fast shutdown ends the sessions, exits with 0, and the next start has the data") {

@@ -23,10 +23,14 @@ void Overwrite(const std::string& path, off_t offset, std::string_view bytes) {
   close(fd);
 }
 
+// Of opening and recovering.
 std::string OpenError(StoreWorld& world, uint32_t databases = 4) {
-  MustSucceed(Segment::Create(SmallSegment(64)));
+  SegmentConfig config = SmallSegment(64);
+  config.database_count = databases;
+  MustSucceed(Segment::Create(config));
   StoreWorld::BecomeProcess(0);
-  const Status status = DataDirectory::Open(world.path(), databases);
+  Status status = DataDirectory::Open(world.path(), databases);
+  if (status.ok()) status = DataDirectory::Recover();
   world.Stop();
   return status.ok() ? "" : status.error().message;
 }
@@ -83,26 +87,16 @@ TEST_CASE("after a clean stop everything is there again and log positions go on"
   const std::string large(50'000, 'L');
   for (int i = 0; i < 3000; ++i) Put(fmt::format("k{}", i), fmt::format("v{}", i), 1);
   Put("large", large, 2, 5'000);
-  const Lsn lsn = Segment::Log().insert.load();
+  const Lsn lsn = Segment::Wal().insert.load();
   const uint64_t starts = Segment::Server().start_count.load();
   world.Restart();
-  CHECK(Segment::Log().insert.load() >= lsn);
+  CHECK(Segment::Wal().insert.load() >= lsn);
   CHECK(Segment::Server().start_count.load() == starts + 1);
   CHECK(Store::KeyCount(1) == 3000);
   CHECK(Store::ExpiresCount(2) == 1);
   CHECK(Get("k2999", 1) == "v2999");
   CHECK(Get("large", 2) == large);
   MustSucceed(Store::Check());
-}
-
-TEST_CASE("a directory that was not stopped cleanly is refused in one line") {
-  StoreWorld world;
-  Put("a", "1");
-  world.Stop();
-  const std::string error = OpenError(world);
-  CHECK(Contains(error, world.path()));
-  CHECK(Contains(error, "not shut down cleanly"));
-  CHECK_FALSE(Contains(error, "\n"));
 }
 
 TEST_CASE("a control file that is damaged, foreign or of another version is named with the place") {
@@ -140,7 +134,7 @@ TEST_CASE("databases can become more, and fewer while none that goes has keys") 
   MustSucceed(DataDirectory::CloseCleanly());
   world.Stop();
   const std::string error = OpenError(world, 3);
-  CHECK(Contains(error, "databases is 3, but database 3 has 1 keys"));
+  CHECK(Contains(error, "databases is 3, but database 3 is not empty"));
   CHECK(OpenError(world, 1000).empty());
 }
 
@@ -193,7 +187,7 @@ TEST_CASE(
   rlimit before;
   getrlimit(RLIMIT_FSIZE, &before);
   rlimit small = before;
-  small.rlim_cur = 200 * kPageBytes + 100;
+  small.rlim_cur = 2500 * kPageBytes + 100;  // more than a file of the log, which is never sparse
   setrlimit(RLIMIT_FSIZE, &small);
   const std::string value(1000, 'v');
   int count = 0;
@@ -211,7 +205,7 @@ TEST_CASE(
     error = status.error().message;
     break;
   }
-  CHECK(count > 800);
+  CHECK(count > 12'000);
   CHECK(Contains(error, world.path()));
   CHECK(Store::KeyCount(0) == static_cast<uint64_t>(count));
   const Status large = put("large", std::string(3'000'000, 'x'));

@@ -74,11 +74,11 @@ TEST_CASE("a queue of ever new keys does not make the file grow") {
 TEST_CASE("pages of an unlinked leaf wait for every operation that began before") {
   StoreWorld world;
   PutMany(3000);
-  BeginOperationOfOther(Segment::Log().insert.load());
+  BeginOperationOfOther(Segment::Wal().insert.load());
   for (int i = 0; i < 3000; ++i) REQUIRE(Erase(fmt::format("k{:06}", i)));
   CHECK(CollectGarbage(10'000) == 0);
   CHECK(Totals().pending_pages > 20);
-  BeginOperationOfOther(Segment::Log().insert.load());
+  BeginOperationOfOther(Segment::Wal().insert.load());
   CHECK(CollectGarbage(10'000) > 20);
   CHECK(Totals().pending_pages == 0);
   EndOperationOfOther();
@@ -87,7 +87,7 @@ TEST_CASE("pages of an unlinked leaf wait for every operation that began before"
 TEST_CASE("a replaced value's chain waits for its readers, then makes room for the next one") {
   StoreWorld world;
   Put("k", std::string(500'000, 'a'));
-  BeginOperationOfOther(Segment::Log().insert.load());
+  BeginOperationOfOther(Segment::Wal().insert.load());
   Put("k", std::string(500'000, 'b'));
   CHECK(Totals().pending_pages >= 500'000 / kOverflowBytesPerPage);
   EndOperationOfOther();
@@ -120,7 +120,7 @@ TEST_CASE("garbage of an earlier start is collected after it") {
   PutMany(3000);
   Put("large", std::string(100'000, 'x'));
   REQUIRE(BuildChain(0, std::string(100'000, 'y')).ok());
-  BeginOperationOfOther(Segment::Log().insert.load());
+  BeginOperationOfOther(Segment::Wal().insert.load());
   for (int i = 0; i < 3000; ++i) REQUIRE(Erase(fmt::format("k{:06}", i)));
   MustSucceed(Store::Flush(0));
   CHECK(Totals().pending_pages > 20);
