@@ -396,6 +396,7 @@ void Postmaster::KillAll() {
     log::Warning("{} processes did not quit: killing them", supervisor_.ChildCount());
     supervisor_.SignalAll(SIGKILL);
   });
+  Advance();  // there may be no child whose end would wake us
 }
 
 void Postmaster::Advance() {
