@@ -45,6 +45,13 @@ Result<asio::ip::tcp::endpoint> ParseAddress(const std::string& text, uint16_t p
   return asio::ip::tcp::endpoint(address, port);
 }
 
+// Does this machine have the address (and its family)? Judged on a port that nobody else has.
+bool IsHere(const asio::ip::address& address) {
+  const asio::ip::tcp::endpoint endpoint(address, 0);
+  const auto fd = OpenSocket(address.is_v6() ? AF_INET6 : AF_INET, address.to_string());
+  return fd.ok() && bind(fd->get(), endpoint.data(), static_cast<socklen_t>(endpoint.size())) == 0;
+}
+
 Result<Listener> OpenTcp(const asio::ip::tcp::endpoint& endpoint, int backlog) {
   const bool v6 = endpoint.address().is_v6();
   Listener listener;
@@ -128,12 +135,9 @@ Result<std::vector<Listener>> OpenListeners(const ListenerOptions& options) {
     const bool optional = text.starts_with('-');
     if (optional) text.remove_prefix(1);
     ASSIGN_OR_RETURN(const auto endpoint, ParseAddress(std::string(text), options.port));
-    Result<Listener> listener = OpenTcp(endpoint, options.backlog);
-    if (listener.ok()) {
-      listeners.push_back(std::move(*listener));
-    } else if (!optional) {
-      return std::move(listener).error();
-    }
+    if (optional && !IsHere(endpoint.address())) continue;
+    ASSIGN_OR_RETURN(Listener listener, OpenTcp(endpoint, options.backlog));
+    listeners.push_back(std::move(listener));
   }
   if (!options.unix_socket.empty()) {
     ASSIGN_OR_RETURN(Listener listener, OpenUnix(options.unix_socket,

@@ -57,7 +57,7 @@ TEST_CASE("CONFIG GET of a name gives it as asked, in Redis's form under Redis's
   CHECK(Get({"tcp-keepalive"}) == std::vector<NameValue>{{"tcp-keepalive", "300"}});
   CHECK(Get({"proto-max-bulk-len"}) == std::vector<NameValue>{{"proto-max-bulk-len", "67108864"}});
   CHECK(Get({"max-value-size"}) == std::vector<NameValue>{{"max-value-size", "64mb"}});
-  CHECK(Get({"bind"}) == std::vector<NameValue>{{"bind", "127.0.0.1 ::1"}});
+  CHECK(Get({"bind"}) == std::vector<NameValue>{{"bind", "127.0.0.1 -::1"}});
   CHECK(Get({"nothing"}).empty());
 }
 
@@ -122,7 +122,7 @@ TEST_CASE("CONFIG REWRITE keeps comments, order and spelling and changes only wh
 
 TEST_CASE("CONFIG REWRITE puts a value back to its default where a line says otherwise") {
   CHECK(Rewritten("bind 10.0.0.1\nmax_connections 5", Settings()) ==
-        "bind 127.0.0.1 ::1\nmax_connections 1000\n");
+        "bind 127.0.0.1 -::1\nmax_connections 1000\n");
 }
 
 TEST_CASE("CONFIG REWRITE twice writes its header once and changes nothing the second time") {

@@ -58,7 +58,7 @@ TEST_CASE("every default is accepted, in range, and reads back the same") {
 TEST_CASE("the defaults are those of the documentation") {
   const Settings settings;
   CHECK(settings.port == 7432);
-  CHECK(settings.bind == std::vector<std::string>{"127.0.0.1", "::1"});
+  CHECK(settings.bind == std::vector<std::string>{"127.0.0.1", "-::1"});
   CHECK(settings.max_connections == 1000);
   CHECK(settings.shared_buffers_bytes == 128u * 1024 * 1024);
   CHECK(settings.max_key_size_bytes == 1024);

@@ -46,6 +46,13 @@ TEST_CASE("an address that cannot be had is an error that names it, unless it is
   CHECK(!OpenListeners({.bind = {"example"}, .port = port, .unix_socket = ""}).ok());
 }
 
+TEST_CASE("an optional address that is here must be free all the same") {
+  const uint16_t port = SomePort();
+  const auto first = OpenListeners({.bind = {"127.0.0.1"}, .port = port, .unix_socket = ""});
+  REQUIRE(first.ok());
+  CHECK(!OpenListeners({.bind = {"-127.0.0.1"}, .port = port, .unix_socket = ""}).ok());
+}
+
 TEST_CASE("a socket path that is too long, or without a directory, is an error that names it") {
   const std::string long_path = "/tmp/" + std::string(200, 'x');
   const auto too_long = OpenListeners({.bind = {}, .port = 0, .unix_socket = long_path});
