@@ -36,10 +36,13 @@ class Checkpointer {
     }
   }
 
-  // Until the time is due; requests and full segments wake it before.
+  // Until the time is due; requests and full segments wake it before. While the log does not grow
+  // there is nothing to be due.
   int64_t NextWaitMs() const {
-    const int64_t due_ms = last_begin_ms_ + GetSettings().checkpoint_timeout_ms;
-    return std::max({due_ms - NowMs(), not_before_ms_ - NowMs(), int64_t{kPauseMs}});
+    const int64_t timeout_ms = GetSettings().checkpoint_timeout_ms;
+    if (Wal::InsertPosition() == idle_at_) return timeout_ms;
+    const int64_t due_ms = std::max(last_begin_ms_ + timeout_ms, not_before_ms_);
+    return std::max(due_ms - NowMs(), int64_t{kPauseMs});
   }
 
  private:
