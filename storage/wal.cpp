@@ -147,7 +147,8 @@ void RepairSegmentLock(LWLock&) noexcept {}
 
 }  // namespace
 
-Result<WalInsertion> WalInsertion::Begin(size_t body_bytes) {
+// The lock is handed over in the object that it returns.
+Result<WalInsertion> WalInsertion::Begin(size_t body_bytes) NO_THREAD_SAFETY_ANALYSIS {
   const uint64_t bytes = AlignLsn(sizeof(WalRecordHeader) + body_bytes);
   CHECK(bytes <= kMaxWalRecordBytes, "log record of {} bytes", bytes);
   for (;;) {
@@ -172,7 +173,7 @@ WalInsertion::WalInsertion(WalInsertion&& other) noexcept
       end_(other.end_),
       held_(std::exchange(other.held_, false)) {}
 
-WalInsertion::~WalInsertion() {
+WalInsertion::~WalInsertion() NO_THREAD_SAFETY_ANALYSIS {
   if (held_) ReleaseExclusive(Segment::WalInsertLock());
 }
 

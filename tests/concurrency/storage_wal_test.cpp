@@ -260,7 +260,7 @@ TEST_CASE("a flusher killed at work is repaired and its successor writes the sam
   const Lsn end = Insert("mine");
   RegisterWalRepairs();
   // The child dies inside the flush lock, having said that it wrote what it did not write.
-  test::Child child([&] {
+  test::Child child([&]() NO_THREAD_SAFETY_ANALYSIS {
     Segment::BindProcess(1);
     AcquireExclusive(Segment::WalFlushLock());
     Segment::Wal().write.store(end);
