@@ -319,7 +319,7 @@ TEST_CASE("connections that come and go at once leave no process, slot or descri
     REQUIRE(GetsIn(server, &connection));
   }
   CHECK(WaitUntil([&] { return ChildrenOf(server.pid()).size() == kAuxiliaryProcesses; }));
-  CHECK(descriptors() == before);
+  CHECK(WaitUntil([&] { return descriptors() <= before; }));  // the last ones are being closed
   Connection last = server.Connect();
   CHECK(std::stoi("0" + SlotOf(last)) < 10);
 }
