@@ -1,0 +1,73 @@
+// What may a store hold after its process, its disk or its power failed?
+//
+// A history is the changes that the store said it made, in order, and how many of them were
+// acknowledged as durable. What comes back must be the state after some number of these changes,
+// not fewer than were acknowledged: the log is a prefix.
+#pragma once
+
+#include <cstddef>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace warren::test {
+
+class History {
+ public:
+  using State = std::map<std::string, std::string>;
+
+  // Begins with `state`, which is durable.
+  void BeginWith(State state) {
+    base_ = state;
+    now_ = std::move(state);
+    changes_.clear();
+    acknowledged_ = 0;
+  }
+
+  void Put(const std::string& key, const std::string& value) { Add({key, value}); }
+  void Erase(const std::string& key) { Add({key, std::nullopt}); }
+  void Clear() { Add({"", std::nullopt}); }
+  // Everything so far is durable.
+  void Acknowledge() { acknowledged_ = changes_.size(); }
+
+  const State& now() const { return now_; }
+  size_t acknowledged() const { return acknowledged_; }
+
+  // The least number of changes, not below `at_least`, that explains what was found.
+  std::optional<size_t> Explain(const State& found, size_t at_least) const {
+    State state = base_;
+    for (size_t done = 0;; ++done) {
+      if (done >= at_least && state == found) return done;
+      if (done == changes_.size()) return std::nullopt;
+      Apply(changes_[done], state);
+    }
+  }
+
+ private:
+  struct Change {
+    std::string key;  // empty: all keys
+    std::optional<std::string> value;
+  };
+
+  void Add(Change change) {
+    Apply(change, now_);
+    changes_.push_back(std::move(change));
+  }
+  static void Apply(const Change& change, State& state) {
+    if (change.key.empty()) {
+      state.clear();
+    } else if (change.value.has_value()) {
+      state[change.key] = *change.value;
+    } else {
+      state.erase(change.key);
+    }
+  }
+
+  State base_;
+  State now_;
+  std::vector<Change> changes_;
+  size_t acknowledged_ = 0;
+};
+
+}  // namespace warren::test
