@@ -14,6 +14,7 @@
 #include "backend/commands_scripting.h"
 #include "backend/commands_server.h"
 #include "backend/commands_string.h"
+#include "backend/commands_vacuum.h"
 #include "base/ascii.h"
 
 namespace warren {
@@ -41,7 +42,8 @@ constexpr auto kTable = MergeSorted(  //
     kScanCommands,                    //
     kScriptingCommands,               //
     kServerCommands,                  //
-    kStringCommands);
+    kStringCommands,                  //
+    kVacuumCommands);
 
 constexpr size_t kMaxNameBytes = 32;
 

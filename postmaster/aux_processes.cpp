@@ -8,6 +8,7 @@
 #include "conf/shared_settings.h"
 #include "postmaster/background_writer.h"
 #include "postmaster/checkpointer.h"
+#include "postmaster/vacuum.h"
 #include "postmaster/wal_writer.h"
 #include "shmem/latch.h"
 #include "shmem/segment.h"
@@ -33,6 +34,7 @@ constexpr std::array kAuxiliaryProcesses = {
     AuxiliaryRow{ProcessKind::kCheckpointer, CheckpointerMain},
     AuxiliaryRow{ProcessKind::kWalWriter, WalWriterMain},
     AuxiliaryRow{ProcessKind::kBackgroundWriter, BackgroundWriterMain},
+    AuxiliaryRow{ProcessKind::kVacuum, VacuumMain},
 };
 
 }  // namespace

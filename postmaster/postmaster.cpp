@@ -402,8 +402,13 @@ void Postmaster::KillAll() {
 void Postmaster::Advance() {
   if (phase_ == Phase::kEndingSessions && supervisor_.ChildCount(ProcessKind::kBackend) == 0 &&
       supervisor_.ChildCount(ProcessKind::kStartup) == 0) {
-    log::Info("all sessions have ended: closing the store");
-    BeginClosing();
+    // It changes pages: it must be gone before the store is closed.
+    if (supervisor_.ChildCount(ProcessKind::kVacuum) > 0) {
+      supervisor_.Signal(ProcessKind::kVacuum, SIGTERM);
+    } else {
+      log::Info("all sessions have ended: closing the store");
+      BeginClosing();
+    }
   }
   if (phase_ == Phase::kClosing && closed_ && supervisor_.ChildCount() == 0) {
     log::Notice("shut down cleanly");

@@ -51,6 +51,7 @@ enum Structure : size_t {
   kDataFileLock,
   kWalState,
   kCheckpoints,
+  kVacuum,
   kWalRing,
   kDatabaseCounts,
   kStatBlocks,
@@ -155,6 +156,12 @@ constexpr std::array<StructureRow, kStructureCount> kSharedStructures = {{
      .bytes = [](const Config&) { return sizeof(CheckpointRequests); },
      .init = [](std::byte* at, const Config&) { InitArray<CheckpointRequests>(at, 1); },
      .help = "who wants a checkpoint, and which ones are done"},
+    {.id = kVacuum,
+     .name = "vacuum_state",
+     .alignment = kLine,
+     .bytes = [](const Config&) { return sizeof(VacuumState); },
+     .init = [](std::byte* at, const Config&) { InitArray<VacuumState>(at, 1); },
+     .help = "who wants a vacuum, which ones are done, and until when it sleeps"},
     {.id = kWalRing,
      .name = "wal_ring",
      .alignment = kSmallPageBytes,
@@ -349,6 +356,7 @@ WalState& Segment::Wal() { return *reinterpret_cast<WalState*>(At(kWalState)); }
 CheckpointRequests& Segment::Checkpoints() {
   return *reinterpret_cast<CheckpointRequests*>(At(kCheckpoints));
 }
+VacuumState& Segment::Vacuum() { return *reinterpret_cast<VacuumState*>(At(kVacuum)); }
 std::span<std::byte> Segment::WalRing() { return {At(kWalRing), g_segment.config.wal_ring_bytes}; }
 
 DatabaseCounts& Segment::Database(uint32_t database) {

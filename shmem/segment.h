@@ -17,6 +17,7 @@
 #include "lwlock/lwlock.h"
 #include "shmem/checkpoint_requests.h"
 #include "shmem/proc.h"
+#include "shmem/vacuum_state.h"
 #include "shmem/wal_state.h"
 
 namespace warren {
@@ -47,6 +48,9 @@ struct SharedStructureInfo {
 struct DatabaseCounts {
   std::atomic<uint64_t> keys;
   std::atomic<uint64_t> expires;  // keys with an expiry time
+  // No key of the database expires before this (WallClockMs); 0: not known. Derived: lowered by any
+  // writer before its record and under its leaf's lock, raised by vacuum alone (storage/expiry.h).
+  std::atomic<int64_t> next_expiry_ms;
 };
 
 // Server-wide facts with one writer each.
@@ -93,6 +97,7 @@ class Segment {
   static LWLock& DataFileLock();
   static WalState& Wal();
   static CheckpointRequests& Checkpoints();
+  static VacuumState& Vacuum();
   static std::span<std::byte> WalRing();
   static DatabaseCounts& Database(uint32_t database);
   // Opaque areas of modules that define their own contents.

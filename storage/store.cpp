@@ -4,6 +4,7 @@
 #include "base/check.h"
 #include "shmem/stats.h"
 #include "storage/database_counts.h"
+#include "storage/expiry.h"
 #include "storage/leaf_change.h"
 #include "storage/operation.h"
 #include "storage/overflow.h"
@@ -100,6 +101,8 @@ class Modifier {
     return done_;
   }
 
+  bool removed_expired() const { return removed_expired_; }
+
  private:
   enum class Phase : uint8_t { kDone, kDecide, kBuild };
 
@@ -191,7 +194,7 @@ class Modifier {
     ASSIGN_OR_RETURN(const Step step, EraseKey(leaf, slot_, &old_chain_));
     leaf_emptied_ = NodeView(leaf.bytes()).count() == 0;
     if (exists) done_ = Change::kErase;
-    if (expired_) Stats::Add(StatId::kExpiredKeys);
+    if (expired_) NoteExpired();
     return step;
   }
 
@@ -209,12 +212,18 @@ class Modifier {
     } else {
       cell.value = change_.value;
     }
+    NoteExpiry(database_, cell.expire_at_ms);
     ASSIGN_OR_RETURN(const Step step, PutKey(leaf, slot_, stored_, cell, &old_chain_));
     if (step != Step::kDone) return step;
     built_ = kNoPage;  // linked
     done_ = Change::kPut;
-    if (expired_) Stats::Add(StatId::kExpiredKeys);
+    if (expired_) NoteExpired();
     return step;
+  }
+
+  void NoteExpired() {
+    removed_expired_ = true;
+    Stats::Add(StatId::kExpiredKeys);
   }
 
   Result<Step> ApplySetExpiry(ExclusivePage& leaf) {
@@ -228,6 +237,7 @@ class Modifier {
     } else {
       cell.value = old.inline_value();
     }
+    NoteExpiry(database_, cell.expire_at_ms);
     ASSIGN_OR_RETURN(const Step step, PutKey(leaf, slot_, true, cell, &old_chain_));
     if (step == Step::kDone) done_ = Change::kSetExpiry;
     return step;
@@ -238,6 +248,9 @@ class Modifier {
     if (old_chain_ != kNoPage) (void)FreeChain(old_chain_, kPagesFreedAtOnce);
     if (leaf_emptied_) UnlinkEmptyLeaf(database_, key_);
     FinishSplitMet();
+    if (done_ == Change::kPut || done_ == Change::kSetExpiry) {
+      WakeVacuumFor(change_.expire_at_ms);
+    }
     t_value.Trim();
   }
 
@@ -266,6 +279,7 @@ class Modifier {
   Change::Kind done_ = Change::kKeep;
   PageNo old_chain_ = kNoPage;
   bool leaf_emptied_ = false;
+  bool removed_expired_ = false;
 };
 
 }  // namespace
@@ -277,11 +291,17 @@ Result<bool> Store::Read(uint32_t database, std::string_view key, int64_t now_ms
   RETURN_IF_ERROR(RunSteps([&] { return reader.Attempt(read); }));
   t_value.Trim();
   // The key is gone for everybody already; that its cell is still there harms nobody if this fails.
-  if (reader.met_expired) {
-    (void)Modify(database, key, now_ms, NeedValue::kNo,
-                 [](const Current&, uint64_t) { return Change{}; });
-  }
+  if (reader.met_expired) (void)Expire(database, key, now_ms);
   return reader.exists;
+}
+
+Result<bool> Store::Expire(uint32_t database, std::string_view key, int64_t now_ms) {
+  CheckKey(database, key);
+  auto keep = [](const Current&, uint64_t) { return Change{}; };
+  Modifier modifier(database, key, now_ms, NeedValue::kNo, keep);
+  const Result<Change::Kind> done = modifier.Run();
+  if (!done.ok()) return done.error();
+  return modifier.removed_expired();
 }
 
 Result<Change::Kind> Store::Modify(
