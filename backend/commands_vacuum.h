@@ -16,8 +16,7 @@ inline constexpr CommandInfo kVacuumCommands[] = {
      .flags = kAdmin | kDangerous,
      .group = "server",
      .syntax = "VACUUM",
-     .summary =
-         "removes all expired keys, frees pages and cuts the file's free end off; waits for that",
+     .summary = "removes all expired keys, frees pages; waits for that",
      .since = "warren 0.1",
      .complexity = "O(N), N being the number of keys",
      .handler = RunCommand<VacuumCommand>},

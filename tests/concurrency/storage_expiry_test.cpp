@@ -75,7 +75,7 @@ TEST_CASE("keys that are renewed while sweeps run stay, all others go") {
       StoreWorld::BecomeProcess(static_cast<SlotIndex>(actor + 1));
       bool good = true;
       if (actor < kWriters) {
-        good = PutAndRenew(actor, 8);
+        good = PutAndRenew(actor, 30);
         done->fetch_add(1);
       } else {
         good = SweepUntil(*done);
