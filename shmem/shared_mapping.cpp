@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdint>
 #include <cstring>
 
 #include "base/check.h"
@@ -17,6 +18,9 @@ namespace {
 
 constexpr size_t kSmallPageBytes = 4096;
 constexpr size_t kHugePageBytes = size_t{2} << 20;
+
+// MADV_COLLAPSE of Linux 6.1: puts the pages of a mapping together to huge ones, now.
+constexpr int kCollapse = 25;
 
 constexpr size_t RoundUp(size_t bytes, size_t unit) { return (bytes + unit - 1) / unit * unit; }
 
@@ -45,9 +49,26 @@ Status Allocate(int fd, size_t bytes) {
   return {};
 }
 
+// Maps the file at an address that huge pages can be mapped at.
+void* MapAligned(int fd, size_t bytes) {
+  const size_t reserved_bytes = bytes + kHugePageBytes;
+  void* reserved = mmap(nullptr, reserved_bytes, PROT_NONE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (reserved == MAP_FAILED) return MAP_FAILED;
+  const auto start = reinterpret_cast<uintptr_t>(reserved);
+  const uintptr_t aligned = RoundUp(start, kHugePageBytes);
+  if (aligned > start) munmap(reserved, aligned - start);
+  const uintptr_t end = aligned + RoundUp(bytes, kSmallPageBytes);
+  if (start + reserved_bytes > end) {
+    munmap(reinterpret_cast<void*>(end), start + reserved_bytes - end);
+  }
+  return mmap(reinterpret_cast<void*>(aligned), bytes, PROT_READ | PROT_WRITE,
+              MAP_SHARED | MAP_FIXED, fd, 0);
+}
+
 Result<std::byte*> AllocateAndMap(int fd, size_t bytes) {
   RETURN_IF_ERROR(Allocate(fd, bytes));
-  void* base = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  void* base = MapAligned(fd, bytes);
   if (base == MAP_FAILED) return MemoryError(bytes, "mapped");
   // Dumping it would delay the reaping of a dead child by seconds.
   madvise(base, bytes, MADV_DONTDUMP);
@@ -66,16 +87,19 @@ Result<std::byte*> MapMemoryFile(size_t bytes, unsigned extra_flags) {
 }  // namespace
 
 Result<SharedMapping> MapShared(size_t bytes, bool want_huge_pages) {
-  if (want_huge_pages) {
-    const size_t rounded = RoundUp(bytes, kHugePageBytes);
-    Result<std::byte*> base = MapMemoryFile(rounded, MFD_HUGETLB | MFD_HUGE_2MB);
-    if (base.ok()) return SharedMapping{*base, rounded, true};
-    log::Notice("no huge pages, using ordinary ones: {}", base.error().message);
+  const size_t huge_bytes = RoundUp(bytes, kHugePageBytes);
+  if (want_huge_pages) {  // those that the administrator set aside
+    Result<std::byte*> base = MapMemoryFile(huge_bytes, MFD_HUGETLB | MFD_HUGE_2MB);
+    if (base.ok()) return SharedMapping{*base, huge_bytes, true};
   }
-  const size_t rounded = RoundUp(bytes, kSmallPageBytes);
+  const size_t rounded = want_huge_pages ? huge_bytes : RoundUp(bytes, kSmallPageBytes);
   RETURN_IF_ERROR(CheckFits(rounded));
   ASSIGN_OR_RETURN(std::byte * base, MapMemoryFile(rounded, 0));
-  return SharedMapping{base, rounded, false};
+  const bool huge = want_huge_pages && madvise(base, rounded, kCollapse) == 0;
+  if (want_huge_pages && !huge) {
+    log::Notice("no huge pages, using ordinary ones: {}", std::strerror(errno));
+  }
+  return SharedMapping{base, rounded, huge};
 }
 
 void UnmapShared(const SharedMapping& mapping) { CHECK(munmap(mapping.base, mapping.bytes) == 0); }
