@@ -43,8 +43,10 @@ void ApplyNothing(RecordView, PageRole, std::byte*, Lsn) {}
 
 void ApplyLeafPut(RecordView record, PageRole, std::byte* page, Lsn lsn) {
   const auto put = record.payload<LeafPutPayload>();
-  std::byte* cell = PlaceCell(page, put.slot, put.replace != 0, put.cell_bytes);
-  std::memcpy(cell, record.tail<LeafPutPayload>(), put.cell_bytes);
+  const std::byte* bytes = record.tail<LeafPutPayload>();
+  std::byte* cell =
+      PlaceCell(page, put.slot, put.replace != 0, put.cell_bytes, LeafCell(bytes).key());
+  std::memcpy(cell, bytes, put.cell_bytes);
   StoreUnaligned(cell + 6, lsn);
 }
 
@@ -68,8 +70,10 @@ void ClearFlags(std::byte* page, uint16_t flags) {
 void ApplyInnerInsert(RecordView record, PageRole role, std::byte* page, Lsn) {
   if (role == PageRole::kChild) return ClearFlags(page, kIncompleteSplitFlag);
   const auto insert = record.payload<InnerInsertPayload>();
-  std::byte* cell = PlaceCell(page, insert.slot, false, kInnerCellHeaderBytes + insert.key_bytes);
-  WriteInnerCell(cell, TextAt(record.tail<InnerInsertPayload>(), insert.key_bytes), insert.child);
+  const std::string_view key = TextAt(record.tail<InnerInsertPayload>(), insert.key_bytes);
+  std::byte* cell =
+      PlaceCell(page, insert.slot, false, kInnerCellHeaderBytes + insert.key_bytes, key);
+  WriteInnerCell(cell, key, insert.child);
 }
 
 void ApplyRoot(RecordView record, PageRole role, std::byte* page, Lsn) {

@@ -31,6 +31,56 @@ uint16_t TakeHeap(NodeHeader& node, uint32_t bytes) {
   return node.page.upper;
 }
 
+// The four bytes of `key` behind the prefix, so that heads compare as keys do unless they are
+// equal.
+uint32_t HeadOfKey(std::string_view key, uint32_t prefix_bytes) {
+  if (key.size() >= prefix_bytes + 4) {
+    return __builtin_bswap32(
+        LoadUnaligned<uint32_t>(reinterpret_cast<const std::byte*>(key.data()) + prefix_bytes));
+  }
+  uint32_t head = 0;
+  for (uint32_t i = 0; i < 4; ++i) {
+    const size_t at = prefix_bytes + i;
+    head = head << 8 | (at < key.size() ? static_cast<uint8_t>(key[at]) : 0u);
+  }
+  return head;
+}
+
+uint32_t CommonPrefix(std::string_view a, std::string_view b, uint32_t limit) {
+  uint32_t n = 0;
+  while (n < limit && n < a.size() && n < b.size() && a[n] == b[n]) ++n;
+  return n;
+}
+
+void SetSlot(std::byte* page, uint32_t slot, uint16_t offset, uint32_t head) {
+  StoreUnaligned(SlotAt(page, slot), offset);
+  StoreUnaligned(SlotAt(page, slot) + 2, head);
+}
+
+// Makes the heads of all cells for a prefix, but that of `except`, whose bytes are not there yet.
+void SetHeads(std::byte* page, uint32_t prefix_bytes, uint32_t except) {
+  const NodeView view(page);
+  NodeOf(page).prefix_bytes = static_cast<uint16_t>(prefix_bytes);
+  for (uint32_t slot = view.FirstKeySlot(); slot < view.count(); ++slot) {
+    if (slot == except) continue;
+    StoreUnaligned(SlotAt(page, slot) + 2, HeadOfKey(view.Key(slot), prefix_bytes));
+  }
+}
+
+// The prefix with a new key at `slot`: it can only become shorter, which changes all heads.
+void FitPrefix(std::byte* page, uint32_t slot, std::string_view key) {
+  const NodeView view(page);
+  const uint32_t first = view.FirstKeySlot();
+  const uint32_t before = view.header().prefix_bytes;
+  if (slot < first) return;
+  uint32_t prefix = static_cast<uint32_t>(key.size());
+  if (view.count() - first > 1) {
+    const uint32_t neighbour = slot + 1 < view.count() ? slot + 1 : slot - 1;
+    prefix = CommonPrefix(key, view.Key(neighbour), before);
+  }
+  if (prefix != before) SetHeads(page, prefix, slot);
+}
+
 // Moves cells and high key together at the end of the page.
 void Compact(std::byte* page) {
   std::byte heap[kPageBytes];
@@ -46,7 +96,7 @@ void Compact(std::byte* page) {
     const uint32_t bytes = view.CellBytes(slot);
     upper -= bytes;
     std::memcpy(heap + upper, view.CellAt(slot), bytes);
-    StoreUnaligned(SlotAt(page, slot), static_cast<uint16_t>(upper));
+    StoreUnaligned(SlotAt(page, slot), static_cast<uint16_t>(upper));  // the head stays
   }
   std::memcpy(page + upper, heap + upper, kPageBytes - upper);
   node.page.upper = static_cast<uint16_t>(upper);
@@ -56,17 +106,26 @@ void Compact(std::byte* page) {
 }  // namespace
 
 uint32_t NodeView::LowerBound(std::string_view key) const {
-  uint32_t low = 0;
+  const uint32_t first = FirstKeySlot();
+  const uint32_t prefix = header().prefix_bytes;
+  const uint32_t head = HeadOfKey(key, prefix);
+  uint32_t low = first;
   uint32_t high = count();
   while (low < high) {
     const uint32_t middle = (low + high) / 2;
-    if (CompareKeys(Key(middle), key) < 0) {
+    const uint32_t there = Head(middle);
+    if (there == head ? CompareKeys(Key(middle), key) < 0 : there < head) {
       low = middle + 1;
     } else {
       high = middle;
     }
   }
-  return low;
+  if (count() <= first || prefix == 0) return low;
+  // Heads mean something only for a key that has the prefix; another one lies before or behind all.
+  // Asked last, of the cell that is looked at next anyway.
+  const int order =
+      CompareKeys(key.substr(0, prefix), Key(low < count() ? low : low - 1).substr(0, prefix));
+  return order == 0 ? low : order < 0 ? first : count();
 }
 
 std::optional<uint32_t> NodeView::Find(std::string_view key) const {
@@ -80,8 +139,7 @@ uint32_t NodeView::ChildSlot(const SearchTarget& target) const {
   const uint32_t bound = LowerBound(target.key);
   const bool exact =
       target.kind == SearchTarget::kAt && bound < count() && Key(bound) == target.key;
-  if (exact) return bound;
-  return bound == 0 ? 0 : bound - 1;
+  return exact ? bound : bound - 1;
 }
 
 std::optional<uint32_t> NodeView::SlotOfChild(PageNo child) const {
@@ -113,7 +171,8 @@ void InitNode(std::byte* page, PageNo page_no, uint16_t database, uint32_t incar
   header.upper = kPageBytes;
 }
 
-std::byte* PlaceCell(std::byte* page, uint32_t slot, bool replace, uint32_t bytes) {
+std::byte* PlaceCell(std::byte* page, uint32_t slot, bool replace, uint32_t bytes,
+                     std::string_view key) {
   NodeHeader& node = NodeOf(page);
   const NodeView view(page);
   const Placement placement = PlanCell(view, slot, replace, bytes);
@@ -127,8 +186,9 @@ std::byte* PlaceCell(std::byte* page, uint32_t slot, bool replace, uint32_t byte
   if (replace) EraseCell(page, slot);
   if (placement == Placement::kCompact) Compact(page);
   OpenSlot(page, slot);
+  FitPrefix(page, slot, key);
   const uint16_t offset = TakeHeap(node, bytes);
-  StoreUnaligned(SlotAt(page, slot), offset);
+  SetSlot(page, slot, offset, HeadOfKey(key, node.prefix_bytes));
   return page + offset;
 }
 
@@ -143,6 +203,10 @@ void TruncateCells(std::byte* page, uint32_t count) {
   node.slot_count = static_cast<uint16_t>(count);
   node.page.lower = static_cast<uint16_t>(sizeof(NodeHeader) + count * kSlotBytes);
   Compact(page);
+  const NodeView view(page);
+  const uint32_t first = view.FirstKeySlot();
+  if (count <= first) return;
+  SetHeads(page, CommonPrefix(view.Key(first), view.Key(count - 1), kPageBytes), count);
 }
 
 bool CanSetHighKey(NodeView node, size_t high_bytes) {
@@ -171,7 +235,7 @@ void WriteInnerCell(std::byte* at, std::string_view key, PageNo child) {
 
 void AppendInnerCell(std::byte* page, std::string_view key, PageNo child) {
   const auto bytes = static_cast<uint32_t>(kInnerCellHeaderBytes + key.size());
-  WriteInnerCell(PlaceCell(page, NodeView(page).count(), false, bytes), key, child);
+  WriteInnerCell(PlaceCell(page, NodeView(page).count(), false, bytes, key), key, child);
 }
 
 std::optional<std::string_view> NodeView::FindFault() const {
@@ -193,6 +257,11 @@ std::optional<std::string_view> NodeView::FindFault() const {
       return "a cell lies outside the heap";
     }
     used += CellBytes(slot);
+    if (slot >= FirstKeySlot() &&
+        (CommonPrefix(Key(slot), Key(FirstKeySlot()), node.prefix_bytes) != node.prefix_bytes ||
+         Head(slot) != HeadOfKey(Key(slot), node.prefix_bytes))) {
+      return "a slot's head is not its key's";
+    }
     if (slot > 0 && CompareKeys(Key(slot - 1), Key(slot)) >= 0) return "keys are out of order";
     if (has_high_key() && CompareKeys(Key(slot), high_key()) >= 0) {
       return "a key is not below the high key";

@@ -1,7 +1,7 @@
 // How are cells kept in a page of the B+tree?
 //
 // A node (leaf or inner page) is a slotted page: header, slot array growing up, heap of cells
-// growing down. A slot is the cell's offset; slots are in key order.
+// growing down. A slot is the cell's offset and the head of its key; slots are in key order.
 //
 //   0            72        lower             upper                          8192
 //   | NodeHeader | slots ...| not in use      | cells and high key, any order |
@@ -9,6 +9,12 @@
 //   leaf cell    flags u8, 0 u8, key_bytes u16, value_bytes u16, version u64, key,
 //                [expiry i64], value | {head page u32, total bytes u64}
 //   inner cell   child u32, key_bytes u16, key
+//
+// All keys of a node begin with the same `prefix_bytes` bytes; a key's head is the four bytes
+// behind them, as a big-endian number, short keys filled up with zeros. A search compares heads,
+// which lie side by side, and looks at a cell only where heads are equal: cells are a cache miss
+// each. The prefix is as long as it was when heads were last made (it may be longer by now), and
+// the first cell of an inner page has no part in it.
 //
 // A node's range is [low, high): the high key is stored in the node (none: it is the last of its
 // level), the low one is the key of its entry in the parent. The key of an inner page's first cell
@@ -32,9 +38,10 @@ struct NodeHeader {
   uint16_t slot_count;
   uint16_t dead_bytes;  // of the heap, left by cells that are gone: back after compaction
   uint16_t high_offset;
-  uint16_t high_bytes;  // 0: no high key
-  uint32_t next_level;  // root of a garbage tree: first page of the level below, once known
-  uint32_t reserved;
+  uint16_t high_bytes;    // 0: no high key
+  uint32_t next_level;    // root of a garbage tree: first page of the level below, once known
+  uint16_t prefix_bytes;  // that all keys share, and heads leave out
+  uint16_t reserved;
 };
 static_assert(sizeof(NodeHeader) == 72);
 
@@ -43,7 +50,7 @@ enum LeafCellFlags : uint8_t { kCellHasExpiry = 1, kCellOverflow = 2 };
 inline constexpr uint32_t kLeafCellHeaderBytes = 14;
 inline constexpr uint32_t kInnerCellHeaderBytes = 6;
 inline constexpr uint32_t kOverflowRefBytes = 12;
-inline constexpr uint32_t kSlotBytes = 2;
+inline constexpr uint32_t kSlotBytes = 6;  // offset u16, head u32
 inline constexpr uint32_t kNodeKeyBytesLimit = 2000;
 // Three of the largest cells and the largest high key fit into a node, so that a full node can
 // always be split into two that hold both halves.
@@ -129,6 +136,9 @@ class NodeView {
   uint32_t CellOffset(uint32_t slot) const {
     return LoadUnaligned<uint16_t>(page_ + sizeof(NodeHeader) + slot * kSlotBytes);
   }
+  uint32_t Head(uint32_t slot) const {
+    return LoadUnaligned<uint32_t>(page_ + sizeof(NodeHeader) + slot * kSlotBytes + 2);
+  }
   const std::byte* CellAt(uint32_t slot) const { return page_ + CellOffset(slot); }
   LeafCell Leaf(uint32_t slot) const { return LeafCell(CellAt(slot)); }
   PageNo Child(uint32_t slot) const { return LoadUnaligned<uint32_t>(CellAt(slot)); }
@@ -152,7 +162,10 @@ class NodeView {
   uint32_t FreeBytes() const { return uint32_t{page().upper} - page().lower; }
   uint32_t TotalFreeBytes() const { return FreeBytes() + header().dead_bytes; }
 
-  // The first slot whose key is not less than `key` (count() if none).
+  // The first slot whose key counts in a search: an inner page's first cell stands for everything
+  // below its second.
+  uint32_t FirstKeySlot() const { return is_leaf() ? 0 : 1; }
+  // The first slot from FirstKeySlot() whose key is not less than `key` (count() if none).
   uint32_t LowerBound(std::string_view key) const;
   // The slot of `key`, if it is there.
   std::optional<uint32_t> Find(std::string_view key) const;
@@ -187,8 +200,10 @@ Placement PlanCell(NodeView node, uint32_t slot, bool replace, uint32_t bytes);
 
 void InitNode(std::byte* page, PageNo page_no, uint16_t database, uint32_t incarnation,
               uint16_t level);
-// Bytes for the cell of `bytes` at `slot`, new or instead of the one that is there. There is room.
-std::byte* PlaceCell(std::byte* page, uint32_t slot, bool replace, uint32_t bytes);
+// Bytes for the cell of `key` at `slot`, new or instead of the one that is there; the caller fills
+// them. There is room.
+std::byte* PlaceCell(std::byte* page, uint32_t slot, bool replace, uint32_t bytes,
+                     std::string_view key);
 void EraseCell(std::byte* page, uint32_t slot);
 // Keeps the first `count` cells; compacts.
 void TruncateCells(std::byte* page, uint32_t count);

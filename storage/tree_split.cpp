@@ -56,7 +56,8 @@ const std::byte* MakeRightImage(NodeView node, PageNo right_no, uint32_t keep) {
   HeaderOf(image).right = page.right;
   for (uint32_t slot = keep; slot < node.count(); ++slot) {
     const uint32_t bytes = node.CellBytes(slot);
-    std::memcpy(PlaceCell(image, slot - keep, false, bytes), node.CellAt(slot), bytes);
+    std::memcpy(PlaceCell(image, slot - keep, false, bytes, node.Key(slot)), node.CellAt(slot),
+                bytes);
   }
   return image;
 }
@@ -127,7 +128,8 @@ Result<Step> GrowRoot(ExclusivePage& left) {
 }
 
 // The parent's entry for the right half; there is room for it.
-Status InsertParentEntry(ExclusivePage& left, ExclusivePage& parent, uint32_t slot, uint32_t bytes) {
+Status InsertParentEntry(ExclusivePage& left, ExclusivePage& parent, uint32_t slot,
+                         uint32_t bytes) {
   const NodeView child(left.bytes());
   const NodeView node(parent.bytes());
   const InnerInsertPayload payload{.child = child.page().right,

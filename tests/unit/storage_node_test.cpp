@@ -27,7 +27,7 @@ void PutCell(Page& page, const std::string& key, const std::string& value) {
   StoreUnaligned(header + 2, static_cast<uint16_t>(key.size()));
   StoreUnaligned(header + 4, static_cast<uint16_t>(value.size()));
   cell += key + value;
-  std::byte* to = PlaceCell(page.bytes, slot, replace, static_cast<uint32_t>(cell.size()));
+  std::byte* to = PlaceCell(page.bytes, slot, replace, static_cast<uint32_t>(cell.size()), key);
   std::memcpy(to, cell.data(), cell.size());
 }
 
@@ -116,6 +116,39 @@ TEST_CASE("three of the largest cells and the largest high key fit into a leaf")
     PutCell(page, key, std::string(value_bytes, 'v'));
   }
   CHECK_FALSE(page.view().FindFault().has_value());
+}
+
+TEST_CASE("a search finds every key's place whatever the keys have in common") {
+  std::mt19937 random(7);
+  const std::string prefixes[] = {
+      "", "key:", "key:0000", "key:00001234", "kez", std::string(3, '\0')};
+  for (int round = 0; round < 200; ++round) {
+    Page page;
+    std::map<std::string, std::string> model;
+    for (int step = 0; step < 120; ++step) {
+      std::string key = prefixes[random() % (1 + static_cast<size_t>(round) % std::size(prefixes))];
+      for (size_t n = random() % 7; n > 0; --n) key += "\0ab\xff"[random() % 4];
+      const NodeView node = page.view();
+      CHECK(node.LowerBound(key) ==
+            static_cast<uint32_t>(std::distance(model.begin(), model.lower_bound(key))));
+      const std::optional<uint32_t> slot = node.Find(key);
+      CHECK(slot.has_value() == model.contains(key));
+      if (slot && random() % 3 == 0) {
+        EraseCell(page.bytes, *slot);
+        model.erase(key);
+      } else if (HasRoom(page, key, 20)) {
+        PutCell(page, key, std::string(random() % 20, 'v'));
+        model[key] = "";
+      }
+      if (random() % 40 == 0) {
+        const uint32_t keep = page.view().count() / 2;
+        TruncateCells(page.bytes, keep);
+        model.erase(std::next(model.begin(), keep), model.end());
+      }
+      const auto fault = page.view().FindFault();
+      REQUIRE_MESSAGE(!fault.has_value(), std::string(fault.value_or("")));
+    }
+  }
 }
 
 TEST_CASE("an inner page leads each key to the child whose range holds it") {
