@@ -10,7 +10,7 @@
 namespace warren {
 namespace {
 
-constexpr int kIdleRounds = 20;            // before it sleeps until it is woken
+constexpr int kIdleRounds = 20;  // before it sleeps until it is woken
 constexpr int64_t kHibernationMs = 60'000;
 
 void ReportFailure(const Status& status, bool* failing) {
@@ -27,17 +27,18 @@ int WalWriterMain() {
   bool failing = false;
   while (!Latch::TerminateRequested()) {
     BeginAuxiliaryRound();
-    wal.hibernating.store(0);
+    wal.wal_writer_sleep.store(WalWriterSleep::kAwake);
     const bool work = Wal::FlushPosition() < Wal::InsertPosition();
     ReportFailure(Wal::FlushAll(), &failing);
     // A full disk is no news here: whoever needs the segment says so to its client.
     (void)Wal::PrepareNextSegment();
     idle_rounds = work ? 0 : idle_rounds + 1;
     if (idle_rounds < kIdleRounds) {
+      wal.wal_writer_sleep.store(WalWriterSleep::kNap);
       Latch::Wait(GetSettings().wal_writer_delay_ms);
       continue;
     }
-    wal.hibernating.store(1);
+    wal.wal_writer_sleep.store(WalWriterSleep::kHibernation);
     // After the store: whoever did not see it made its change before this look.
     if (Wal::FlushPosition() == Wal::InsertPosition()) Latch::Wait(kHibernationMs);
   }

@@ -52,8 +52,8 @@ Status Allocate(int fd, size_t bytes) {
 // Maps the file at an address that huge pages can be mapped at.
 void* MapAligned(int fd, size_t bytes) {
   const size_t reserved_bytes = bytes + kHugePageBytes;
-  void* reserved = mmap(nullptr, reserved_bytes, PROT_NONE,
-                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  void* reserved =
+      mmap(nullptr, reserved_bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (reserved == MAP_FAILED) return MAP_FAILED;
   const auto start = reinterpret_cast<uintptr_t>(reserved);
   const uintptr_t aligned = RoundUp(start, kHugePageBytes);

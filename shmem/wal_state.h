@@ -12,6 +12,12 @@
 
 namespace warren {
 
+enum class WalWriterSleep : uint32_t {
+  kAwake,
+  kNap,          // until wal_writer_delay is over, or much has been inserted
+  kHibernation,  // until anything is inserted
+};
+
 struct WalState {
   // -- Written under the WAL insert lock.
   // The end of the last complete record, aligned. Bytes before it are in the ring (or, before
@@ -30,15 +36,14 @@ struct WalState {
   // -- Written under the WAL flush lock.
   alignas(kCacheLineBytes) std::atomic<Lsn> write;  // handed to the kernel
   std::atomic<Lsn> flush;                           // durable
-  // Futex of those who wait for `flush`: raised after each advance.
-  std::atomic<uint32_t> flush_round;
   // The errno of the write or sync after which nothing more is believed durable; 0 while all is
   // well.
   std::atomic<int32_t> failure;
 
   // -- Written by the WAL writer.
-  std::atomic<uint64_t> wal_writer;   // its PackedOwner, to be woken
-  std::atomic<uint32_t> hibernating;  // 1: it sleeps until somebody wakes it
+  std::atomic<uint64_t> wal_writer;  // its PackedOwner, to be woken
+  // Set to kAwake by whoever wakes it, so that only one does.
+  std::atomic<WalWriterSleep> wal_writer_sleep;
 
   // -- Written by the checkpointer.
   // The errno of a failed sync of the data file, after which no checkpoint can succeed; or 0.

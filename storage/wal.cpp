@@ -257,8 +257,15 @@ Result<uint32_t> Wal::RemoveSegmentsBefore(uint64_t keep_from, uint32_t recycle_
 
 void Wal::NoteAsynchronousChange() {
   WalState& state = State();
-  if (state.hibernating.load(std::memory_order_relaxed) == 0) return;
-  SetLatch(Segment::Procs(), Unpack(state.wal_writer.load()));
+  const WalWriterSleep sleep = state.wal_writer_sleep.load(std::memory_order_relaxed);
+  if (sleep == WalWriterSleep::kAwake) return;
+  const uint64_t not_durable =
+      state.insert.load(std::memory_order_relaxed) - state.flush.load(std::memory_order_relaxed);
+  // Early enough that it is done before the ring is full and everybody waits for it.
+  if (sleep == WalWriterSleep::kNap && not_durable < Ring().size() / 4) return;
+  if (state.wal_writer_sleep.exchange(WalWriterSleep::kAwake) != WalWriterSleep::kAwake) {
+    SetLatch(Segment::Procs(), Unpack(state.wal_writer.load()));
+  }
 }
 
 Result<Lsn> Wal::RescueRing() {
