@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "conf/shared_settings.h"
+#include "postmaster/archiver.h"
 #include "postmaster/background_writer.h"
 #include "postmaster/checkpointer.h"
 #include "postmaster/vacuum.h"
@@ -33,6 +34,7 @@ constexpr std::array kAuxiliaryProcesses = {
     AuxiliaryRow{ProcessKind::kStartup, StartupMain},
     AuxiliaryRow{ProcessKind::kCheckpointer, CheckpointerMain},
     AuxiliaryRow{ProcessKind::kWalWriter, WalWriterMain},
+    AuxiliaryRow{ProcessKind::kArchiver, ArchiverMain},
     AuxiliaryRow{ProcessKind::kBackgroundWriter, BackgroundWriterMain},
     AuxiliaryRow{ProcessKind::kVacuum, VacuumMain},
 };

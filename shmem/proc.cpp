@@ -26,6 +26,7 @@ void Renew(Proc& proc, ProcessKind kind) {
   proc.start_us.store(WallClockUs(), std::memory_order_relaxed);
   proc.locks.wait_event.store(0, std::memory_order_relaxed);
   proc.op_start.store(0, std::memory_order_relaxed);
+  proc.wal_hold.store(0, std::memory_order_relaxed);
   proc.settings_generation.store(0, std::memory_order_relaxed);
   ClientInfo& client = proc.client;
   client.client_id.store(0, std::memory_order_relaxed);
@@ -92,6 +93,16 @@ Proc& ProcArray::Self() {
 Proc* ProcArray::SelfOrNull() { return t_self; }
 
 Owner ProcArray::SelfOwner() { return {t_slot, Self().generation.load(std::memory_order_relaxed)}; }
+
+Lsn ProcArray::OldestWalHold(Lsn otherwise) const {
+  Lsn oldest = otherwise;
+  for (const Proc& proc : slots_) {
+    if (proc.life.load() != ProcLife::kRunning) continue;
+    const Lsn lsn = proc.wal_hold.load();
+    if (lsn != 0 && lsn < oldest) oldest = lsn;
+  }
+  return oldest;
+}
 
 Lsn ProcArray::OldestOpStart(Lsn otherwise) const {
   Lsn oldest = 0;

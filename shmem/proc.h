@@ -95,6 +95,9 @@ struct alignas(kCacheLineBytes) Proc {
   // The oldest log position from which this process may still follow page links (storage): a deleted
   // page is reusable only when every op_start is 0 or past its deletion. 0: in no operation.
   alignas(kCacheLineBytes) std::atomic<Lsn> op_start;
+  // A backup under way in this process needs the log from here on (storage/wal_retention.h); counts
+  // while the process runs, so that its end, however it comes, lets the log go. 0: nothing is needed.
+  std::atomic<Lsn> wal_hold;
   std::atomic<uint32_t> settings_generation;  // the newest one in force here
   ClientInfo client;
 
@@ -129,6 +132,9 @@ class ProcArray {
   static Proc& Self();
   static Proc* SelfOrNull();
   static Owner SelfOwner();
+
+  // The smallest wal_hold of all running processes, or `otherwise` if there is none below it.
+  Lsn OldestWalHold(Lsn otherwise) const;
 
   // The smallest non-zero op_start of all slots in use, or `otherwise` if there is none.
   Lsn OldestOpStart(Lsn otherwise) const;

@@ -27,6 +27,8 @@ struct WalState {
   std::atomic<Lsn> checkpoint_start;
   // Where redo would begin if the checkpoint under way were complete.
   std::atomic<Lsn> redo_point;
+  // WallClockUs of the newest time mark in the log (storage/wal_time.h).
+  std::atomic<int64_t> time_marked_us;
 
   // -- Written under the WAL segment lock.
   // The end of the last segment that exists in full. `insert` never passes it, so that a full disk
@@ -44,6 +46,11 @@ struct WalState {
   std::atomic<uint64_t> wal_writer;  // its PackedOwner, to be woken
   // Set to kAwake by whoever wakes it, so that only one does.
   std::atomic<WalWriterSleep> wal_writer_sleep;
+
+  // -- Written by the archiver.
+  std::atomic<uint64_t> archiver;  // its PackedOwner, to be woken
+  // Segments with lower numbers are in the archive; 0: it has not looked yet.
+  std::atomic<uint64_t> archived_before;
 
   // -- Written by the checkpointer.
   // The errno of a failed sync of the data file, after which no checkpoint can succeed; or 0.

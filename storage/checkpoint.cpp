@@ -9,7 +9,7 @@
 #include "shmem/segment.h"
 #include "storage/wal.h"
 #include "storage/wal_format.h"
-#include "storage/wal_segments.h"
+#include "storage/wal_retention.h"
 
 namespace warren {
 namespace {
@@ -68,9 +68,8 @@ Result<CheckpointSummary> RunCheckpoint(StoreRedoBegin store, CheckpointPace pac
   RETURN_IF_ERROR(Wal::FlushAll());
   RETURN_IF_ERROR(store(summary.redo_begin));
   StoreAfter(state.redo_point, summary.redo_begin);
-  const uint64_t needed = SegmentOf(summary.redo_begin);
   ASSIGN_OR_RETURN(summary.segments_removed,
-                   Wal::RemoveSegmentsBefore(needed > keep_segments ? needed - keep_segments : 0,
+                   Wal::RemoveSegmentsBefore(OldestSegmentNeeded(summary.redo_begin, keep_segments),
                                              kRecycleAtMost));
   return summary;
 }

@@ -9,6 +9,7 @@
 #include "storage/database_counts.h"
 #include "storage/page_images.h"
 #include "storage/wal_format.h"
+#include "storage/wal_time.h"
 
 namespace warren {
 namespace {
@@ -201,6 +202,7 @@ Result<Lsn> MiniTransaction::InsertIntoLog() noexcept {
 }
 
 Status MiniTransaction::Commit() noexcept {
+  RETURN_IF_ERROR(MarkTimeIfDue());
   AssembleRecord();
   SaveBeforeImages();
   // Before the record exists: a write-out of everything that starts after it must see these pages.

@@ -29,6 +29,8 @@ class Redoer {
         return ApplyPageChange(record);
       case kCheckpoint:
         return LoadCheckpointCounts(record.head);
+      case kTimeMark:
+        return {};
       default:
         return RecordError(record, fmt::format("no type {}", record.header.type));
     }

@@ -133,6 +133,9 @@ Status FlushLocked() {
     Stats::Add(StatId::kWalSyncs);
   }
   StoreAfter(state.flush, target);
+  if (SegmentOf(durable) != SegmentOf(target)) {  // one is complete now
+    SetLatch(Segment::Procs(), Unpack(state.archiver.load()));
+  }
   return {};
 }
 
@@ -201,6 +204,8 @@ void WalInsertion::Publish(uint8_t type, uint8_t flags, std::span<const std::byt
 }
 
 void Wal::Bind(const Identity& identity) { g_identity = identity; }
+
+const Wal::Identity& Wal::GetIdentity() { return g_identity; }
 
 Status Wal::StartAt(Lsn end) {
   CHECK(end >= kFirstLsn && end == AlignLsn(end));

@@ -64,6 +64,8 @@ class Wal {
   // `end` is made to exist, and begun if it is new.
   static Status StartAt(Lsn end);
 
+  static const Identity& GetIdentity();
+
   // Returns when everything before `lsn` is durable; at once when it is. Waiters are served by one
   // flusher at a time, which takes all of them along. May be called while holding pages. kIo: the
   // log has failed and accepts nothing more.

@@ -56,6 +56,7 @@ inline constexpr uint8_t kFirstStorageWalType = 16;
 enum StorageWalType : uint8_t {
   kPageChange = kFirstStorageWalType,  // head: a record (record.h), tail: page images
   kCheckpoint,                         // head: the counts of all databases (checkpoint.h)
+  kTimeMark,                           // head: TimeMark (wal_time.h)
 };
 
 struct WalSegmentStart {

@@ -28,8 +28,8 @@ int64_t StatOf(Connection& connection, const std::string& name) {
   return reply.elements.size() == 2 ? reply.elements[1].integer : -1;
 }
 
-// Background writer, checkpointer, vacuum, wal writer.
-constexpr size_t kAuxiliaryProcesses = 4;
+// Archiver, background writer, checkpointer, vacuum, wal writer.
+constexpr size_t kAuxiliaryProcesses = 5;
 
 bool Works(Connection& connection) { return connection("PING").text == "PONG"; }
 

@@ -1,0 +1,94 @@
+#include "postmaster/archiver.h"
+
+#include <string>
+
+#include "base/log.h"
+#include "base/ordered_store.h"
+#include "conf/settings.h"
+#include "postmaster/aux_processes.h"
+#include "shmem/latch.h"
+#include "shmem/segment.h"
+#include "shmem/stats.h"
+#include "storage/wal.h"
+#include "storage/wal_archive.h"
+#include "storage/wal_format.h"
+#include "storage/wal_segments.h"
+
+namespace warren {
+namespace {
+
+constexpr int64_t kRetryMs = 5000;
+constexpr int64_t kUntilWoken = -1;  // by a complete segment, a new setting, or a signal
+
+class Archiver {
+ public:
+  // What is complete and not in the archive; then how long to wait.
+  int64_t Run() {
+    const std::string& archive = GetSettings().wal_archive_directory;
+    if (archive != archive_) Change(archive);
+    if (archive_.empty()) return kUntilWoken;
+    if (Status status = ArchiveAll(); !status.ok()) {
+      Report(status.error().message);
+      return kRetryMs;
+    }
+    Report("");
+    return kUntilWoken;
+  }
+
+ private:
+  void Change(const std::string& archive) {
+    archive_ = archive;
+    next_ = 0;
+    StoreAfter(state_.archived_before, next_);
+  }
+
+  Status ArchiveAll() {
+    if (next_ == 0) {
+      ASSIGN_OR_RETURN(const std::vector<uint64_t> present, WalSegments::List());
+      next_ = present.empty() ? 1 : present.front();
+    }
+    StoreAfter(state_.archived_before, next_);
+    // The log goes on behind a complete segment: nothing in it changes any more.
+    while (next_ < SegmentOf(Wal::FlushPosition()) && !Latch::TerminateRequested()) {
+      const Result<bool> archived = ArchiveSegment(archive_, next_);
+      if (!archived.ok()) {
+        Stats::Add(StatId::kWalArchiveFailures);
+        return archived.error();
+      }
+      if (*archived) {
+        Stats::Add(StatId::kWalFilesArchived);
+        log::Info("log file {} is in the archive", WalSegmentName(next_));
+      }
+      StoreAfter(state_.archived_before, ++next_);
+    }
+    return {};
+  }
+
+  // One line when it begins to fail, fails differently, or works again.
+  void Report(const std::string& failure) {
+    if (failure == failure_) return;
+    failure_ = failure;
+    if (failure.empty()) return log::Notice("archiving works again");
+    log::Warning("log file {} can't be archived and is kept, tried again every {} s: {}",
+                 WalSegmentName(next_), kRetryMs / 1000, failure);
+  }
+
+  WalState& state_ = Segment::Wal();
+  std::string archive_;
+  std::string failure_;
+  uint64_t next_ = 0;
+};
+
+}  // namespace
+
+int ArchiverMain() {
+  Segment::Wal().archiver.store(Pack(ProcArray::SelfOwner()));
+  Archiver archiver;
+  while (!Latch::TerminateRequested()) {
+    BeginAuxiliaryRound();
+    Latch::Wait(archiver.Run());
+  }
+  return IsClosingTime() ? 0 : kEndedEarly;
+}
+
+}  // namespace warren
