@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "backend/command.h"
+#include "backend/commands_backup.h"
 #include "backend/commands_client.h"
 #include "backend/commands_command.h"
 #include "backend/commands_config.h"
@@ -32,6 +33,7 @@ consteval auto MergeSorted(const CommandInfo (&... groups)[n]) {
 
 // One line per group.
 constexpr auto kTable = MergeSorted(  //
+    kBackupCommands,                  //
     kClientCommands,                  //
     kCommandCommands,                 //
     kConfigCommands,                  //

@@ -42,7 +42,7 @@ Status BgsaveCommand(Session& session, Args args) {
   return {};
 }
 
-Status CheckpointCommand(Session& session, Args) {
+Status MakeCheckpoint(Session& session) {
   const CheckpointRequests& checkpoints = Segment::Checkpoints();
   const uint64_t number = RequestCheckpoint();
   while (checkpoints.done.load() < number) {
@@ -53,6 +53,11 @@ Status CheckpointCommand(Session& session, Args) {
       return MakeError(ErrorCode::kGeneric, "the connection is being closed");
     }
   }
+  return {};
+}
+
+Status CheckpointCommand(Session& session, Args) {
+  RETURN_IF_ERROR(MakeCheckpoint(session));
   session.reply().Ok();
   return {};
 }

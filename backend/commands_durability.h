@@ -10,6 +10,9 @@
 
 namespace warren {
 
+// Asks for a checkpoint and waits until one that began afterwards is complete. kIo: it failed.
+Status MakeCheckpoint(Session& session);
+
 Status BgsaveCommand(Session& session, Args args);
 Status CheckpointCommand(Session& session, Args args);
 Status LastsaveCommand(Session& session, Args args);

@@ -15,6 +15,7 @@
 #include "shmem/latch.h"
 #include "shmem/segment.h"
 #include "shmem/stats.h"
+#include "storage/backup_source.h"
 #include "storage/mini_transaction.h"
 #include "storage/wal.h"
 
@@ -126,6 +127,7 @@ bool Session::MakeDurable() {
 
 void Session::Reset() {
   set_synchronous_commit(std::nullopt);
+  BackupSource::ReleaseLog();
   set_resp_version(2);
   set_database(0);
   set_reply_mode(ReplyMode::kOn);

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -34,6 +35,22 @@ uint64_t PageChecksum(std::byte* page, PageNo page_no) {
 }
 
 }  // namespace
+
+Status VerifyPage(PageNo page_no, PageBytes page) {
+  if (AllZero(page)) return {};
+  PageHeader& header = HeaderOf(page.data());
+  const uint64_t found = header.checksum;
+  const uint64_t expected = PageChecksum(page.data(), page_no);
+  if (found != expected) {
+    return MakeError(ErrorCode::kCorrupt, "{}: checksum mismatch, expected {:#018x} found {:#018x}",
+                     DescribePage(page_no), expected, found);
+  }
+  if (header.page_no != page_no) {
+    return MakeError(ErrorCode::kCorrupt, "{}: it calls itself page {}", DescribePage(page_no),
+                     header.page_no);
+  }
+  return {};
+}
 
 std::string DescribePage(PageNo page_no) { return fmt::format("{} page {}", kFileName, page_no); }
 
@@ -77,19 +94,21 @@ Status DataFile::ReadPage(PageNo page_no, PageBytes page) {
     ScopedWait wait(WaitEvent::kDataFileRead);
     RETURN_IF_ERROR(PreadFully(fd_.get(), page, OffsetOf(page_no), kFileName));
   }
-  if (AllZero(page)) return {};
-  PageHeader& header = HeaderOf(page.data());
-  const uint64_t found = header.checksum;
-  const uint64_t expected = PageChecksum(page.data(), page_no);
-  if (found != expected) {
-    return MakeError(ErrorCode::kCorrupt, "{}: checksum mismatch, expected {:#018x} found {:#018x}",
-                     DescribePage(page_no), expected, found);
+  return VerifyPage(page_no, page);
+}
+
+Result<PageNo> DataFile::ReadUnchecked(PageNo first, std::span<std::byte> bytes) {
+  ScopedWait wait(WaitEvent::kDataFileRead);
+  size_t done = 0;
+  while (done < bytes.size()) {
+    const ssize_t n = pread(fd_.get(), bytes.data() + done, bytes.size() - done,
+                            static_cast<off_t>(OffsetOf(first) + done));
+    if (n == 0) break;
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return SystemError(errno, DescribePage(first), "cannot read");
+    done += static_cast<size_t>(n);
   }
-  if (header.page_no != page_no) {
-    return MakeError(ErrorCode::kCorrupt, "{}: it calls itself page {}", DescribePage(page_no),
-                     header.page_no);
-  }
-  return {};
+  return static_cast<PageNo>(done / kPageBytes);
 }
 
 Status DataFile::WritePage(PageNo page_no, ConstPageBytes page) {

@@ -28,6 +28,10 @@ class DataFile : public PageIo {
   Status WritePage(PageNo page_no, ConstPageBytes page) override;
   Status Sync() override;
 
+  // Fills `bytes`, whole pages, with pages from `first` on as they lie in the file: unchecked, and
+  // perhaps torn if somebody is writing them. How many there were; fewer at the file's end.
+  Result<PageNo> ReadUnchecked(PageNo first, std::span<std::byte> bytes);
+
   // Pages that the file has room for: no more than there are, and exactly as many after Refresh.
   PageNo page_count() const { return page_count_.load(std::memory_order_relaxed); }
   Status RefreshPageCount();
@@ -46,6 +50,10 @@ class DataFile : public PageIo {
   std::string directory_;
   std::atomic<PageNo> page_count_ = 0;  // grows only
 };
+
+// Are these bytes what WritePage wrote as `page_no`, or all zero? kCorrupt says what differs. Sets
+// the checksum in the page to zero.
+Status VerifyPage(PageNo page_no, PageBytes page);
 
 // `data file "base/main" page 7`: how every message about a page begins.
 std::string DescribePage(PageNo page_no);

@@ -1,0 +1,121 @@
+#include "storage/backup_source.h"
+
+#include <poll.h>
+
+#include <algorithm>
+
+#include "base/log.h"
+#include "shmem/segment.h"
+#include "storage/data_file.h"
+#include "storage/wal.h"
+#include "storage/wal_format.h"
+#include "storage/wal_segments.h"
+
+namespace warren {
+namespace {
+
+// A page that is being written is whole again after one write; a disk may be slow.
+constexpr int kPageReadAttempts = 50;
+constexpr int kPageRetryMs = 2;
+
+struct BackupState {
+  BackupSource::Phase phase = BackupSource::Phase::kNone;
+  Lsn start = 0;
+  Lsn stop = 0;
+};
+// Of this process (tests: thread).
+thread_local BackupState t_backup;
+
+// True once the page at `bytes` is as somebody wrote it.
+Result<bool> IsWhole(PageNo page_no, std::span<std::byte> bytes) {
+  alignas(8) thread_local std::byte copy[kPageBytes];
+  std::copy(bytes.begin(), bytes.end(), copy);  // the check takes the checksum out
+  const Status verified = VerifyPage(page_no, copy);
+  if (verified.ok()) return true;
+  if (verified.error().code != ErrorCode::kCorrupt) return verified.error();
+  return false;
+}
+
+// Reads one page until it is whole; false if it never was.
+Result<bool> ReadAgain(PageNo page_no, std::span<std::byte> bytes) {
+  for (int attempt = 0; attempt < kPageReadAttempts; ++attempt) {
+    poll(nullptr, 0, kPageRetryMs);
+    ASSIGN_OR_RETURN(const PageNo read, DataFile::Get().ReadUnchecked(page_no, bytes));
+    if (read == 0) {  // cut off meanwhile
+      std::fill(bytes.begin(), bytes.end(), std::byte{0});
+      return true;
+    }
+    ASSIGN_OR_RETURN(const bool whole, IsWhole(page_no, bytes));
+    if (whole) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+void BackupSource::HoldLog() {
+  // Before the checkpoint is asked for: it looks at the holds when it takes files away, after this.
+  ProcArray::Self().wal_hold.store(Segment::Wal().redo_point.load());
+  t_backup = {.phase = Phase::kHeld, .start = 0, .stop = 0};
+}
+
+Result<BackupStart> BackupSource::Begin() {
+  const Lsn start = Segment::Wal().redo_point.load();
+  ProcArray::Self().wal_hold.store(start);
+  t_backup = {.phase = Phase::kReading, .start = start, .stop = 0};
+  RETURN_IF_ERROR(DataFile::Get().RefreshPageCount());
+  const Wal::Identity& identity = Wal::GetIdentity();
+  return BackupStart{.start = start,
+                     .page_count = DataFile::Get().page_count(),
+                     .system_id = identity.system_id,
+                     .start_count = identity.start_count,
+                     .databases = Segment::Config().database_count};
+}
+
+Result<PageNo> BackupSource::ReadPages(PageNo first, std::span<std::byte> bytes,
+                                       std::vector<PageNo>* damaged) {
+  ASSIGN_OR_RETURN(const PageNo count, DataFile::Get().ReadUnchecked(first, bytes));
+  for (PageNo i = 0; i < count; ++i) {
+    const std::span<std::byte> page = bytes.subspan(size_t{i} * kPageBytes, kPageBytes);
+    ASSIGN_OR_RETURN(bool whole, IsWhole(first + i, page));
+    if (whole) continue;
+    ASSIGN_OR_RETURN(whole, ReadAgain(first + i, page));
+    if (whole) continue;
+    log::Warning("backup: {}: its checksum does not fit, it is copied as it is",
+                 DescribePage(first + i));
+    damaged->push_back(first + i);
+  }
+  return count;
+}
+
+Result<Lsn> BackupSource::Stop() {
+  const Lsn stop = Wal::InsertPosition();
+  RETURN_IF_ERROR(Wal::Flush(stop));
+  t_backup.stop = stop;
+  t_backup.phase = Phase::kStopped;
+  return stop;
+}
+
+Result<size_t> BackupSource::ReadLog(Lsn from, std::span<std::byte> bytes) {
+  const Lsn first = t_backup.start - SegmentOffset(t_backup.start);
+  if (from < first || from > t_backup.stop) {
+    return MakeError(ErrorCode::kGeneric, "log position {:#x} is not between {:#x} and {:#x}", from,
+                     first, t_backup.stop);
+  }
+  const uint64_t size =
+      std::min({bytes.size(), t_backup.stop - from, kSegmentBytes - SegmentOffset(from)});
+  ASSIGN_OR_RETURN(const size_t read, WalSegments::Read(from, bytes.data(), size));
+  if (read == size) return read;
+  return MakeError(ErrorCode::kCorrupt, "log file \"{}\": {} bytes at offset {} are missing",
+                   WalSegmentName(SegmentOf(from)), size - read, SegmentOffset(from) + read);
+}
+
+void BackupSource::ReleaseLog() {
+  if (t_backup.phase == Phase::kNone) return;
+  ProcArray::Self().wal_hold.store(0);
+  t_backup = {};
+}
+
+BackupSource::Phase BackupSource::phase() { return t_backup.phase; }
+
+}  // namespace warren
