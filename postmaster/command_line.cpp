@@ -4,17 +4,21 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cstdlib>
 #include <map>
 #include <string>
 #include <vector>
 
 #include "backend/commands_page.h"
+#include "base/iso_time.h"
 #include "base/version.h"
+#include "client/backup.h"
 #include "conf/server_settings.h"
 #include "conf/setting_info.h"
 #include "conf/settings_doc.h"
 #include "lwlock/locks_page.h"
 #include "postmaster/control.h"
+#include "postmaster/restore.h"
 #include "postmaster/serve.h"
 #include "shmem/stats_view.h"
 
@@ -40,6 +44,10 @@ struct Arguments {
   StopMode mode = StopMode::kFast;
   unsigned timeout_seconds = 60;
   std::string page;
+  BackupOptions backup;
+  RestoreOptions restore;
+  std::string to_time;
+  std::string to_lsn;
 };
 
 // A row of the settings table as an option: "--unix_socket,--unixsocket".
@@ -121,6 +129,64 @@ void AddStop(CLI::App& app, Arguments& arguments) {
       ->capture_default_str();
 }
 
+void AddBackup(CLI::App& app, BackupOptions& options) {
+  CLI::App* backup = app.add_subcommand("backup", "Copy a running server while clients write");
+  backup
+      ->add_option("DEST", options.destination,
+                   "A directory to make, or - for a tar stream on standard output")
+      ->required();
+  backup->add_option("--host", options.server.host, "The server's address")->capture_default_str();
+  backup->add_option("--port", options.server.port, "The server's TCP port")->capture_default_str();
+  backup->add_option("--unix_socket", options.server.unix_socket,
+                     "The server's Unix socket, instead of an address");
+  backup->add_option("--password", options.server.password, "What requirepass demands")
+      ->envname("WARREN_PASSWORD");
+}
+
+void AddRestore(CLI::App& app, Arguments& arguments) {
+  CLI::App* restore =
+      app.add_subcommand("restore", "Make a data directory from a backup; no server is needed");
+  restore
+      ->add_option("BACKUP", arguments.restore.backup,
+                   "What `warren backup` made: a directory, a tar file, or - for standard input")
+      ->required();
+  restore->add_option("DIR", arguments.restore.directory, "The data directory to make")->required();
+  restore
+      ->add_option("--archive", arguments.restore.archives,
+                   "A directory with log files: what wal_archive_directory named, or the wal "
+                   "directory of a server that is down; may be given more than once")
+      ->allow_extra_args(false)
+      ->check(CLI::ExistingDirectory);
+  CLI::Option* time = restore->add_option(
+      "--to-time,--to_time", arguments.to_time,
+      "Restore what was acknowledged by then: 2031-02-03 04:05:06[.789][Z|+01:00]");
+  restore
+      ->add_option("--to-lsn,--to_lsn", arguments.to_lsn,
+                   "Restore the log up to this position (hexadecimal with 0x)")
+      ->excludes(time);
+}
+
+int Restore(Arguments arguments) {
+  LogTarget& target = arguments.restore.target;
+  if (!arguments.to_time.empty()) {
+    const Result<int64_t> time_us = ParseTime(arguments.to_time);
+    if (!time_us.ok()) {
+      fmt::print(stderr, "warren: --to-time: {}\n", time_us.error().message);
+      return kExitFailed;
+    }
+    target.time_us = *time_us;
+  }
+  if (!arguments.to_lsn.empty()) {
+    char* end = nullptr;
+    target.lsn = std::strtoull(arguments.to_lsn.c_str(), &end, 0);
+    if (*end != 0 || arguments.to_lsn[0] == '-') {
+      fmt::print(stderr, "warren: --to-lsn: \"{}\" is not a log position\n", arguments.to_lsn);
+      return kExitFailed;
+    }
+  }
+  return RunRestore(arguments.restore);
+}
+
 void AddDocs(CLI::App& app, Arguments& arguments) {
   CLI::App* docs = app.add_subcommand("docs", "Print a page of the documentation made from tables");
   docs->add_option("page", arguments.page)->required()->check(CLI::IsMember(kGeneratedPages));
@@ -145,6 +211,8 @@ int Run(const CLI::App& app, const Arguments& arguments, int argc, char** argv) 
     fmt::print("{}", kGeneratedPages.at(arguments.page)());
     return 0;
   }
+  if (app.got_subcommand("backup")) return RunBackup(arguments.backup);
+  if (app.got_subcommand("restore")) return Restore(arguments);
   if (app.got_subcommand("reload")) return ReloadServer(directory);
   return ShowStatus(directory);
 }
@@ -160,6 +228,8 @@ int RunCommandLine(int argc, char** argv) {
   AddWithDirectory(app, arguments, "init", "Make a data directory");
   AddServe(app, arguments);
   AddStop(app, arguments);
+  AddBackup(app, arguments.backup);
+  AddRestore(app, arguments);
   AddDocs(app, arguments);
   AddWithDirectory(app, arguments, "reload", "Have a server read its configuration file again");
   AddWithDirectory(app, arguments, "status", "Say whether a server runs, and how it is");

@@ -162,6 +162,15 @@ Result<uint32_t> WalSegments::RemoveBefore(uint64_t keep_from, uint32_t recycle_
   return gone;
 }
 
+Status WalSegments::RemoveFrom(uint64_t first) {
+  ASSIGN_OR_RETURN(const std::vector<uint64_t> present, List());
+  for (const uint64_t number : present) {
+    const std::string path = PathOf(number);
+    if (number >= first && unlink(path.c_str()) != 0) return SystemError(errno, path, "remove");
+  }
+  return SyncDirectory(g_directory);
+}
+
 Status WalSegments::RemoveLeftovers() {
   ASSIGN_OR_RETURN(const std::vector<std::string> names, ListNames());
   for (const std::string& name : names) {

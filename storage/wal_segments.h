@@ -42,6 +42,9 @@ class WalSegments {
   // one, the rest removed. Caller holds the WAL segment lock. Returns how many went.
   static Result<uint32_t> RemoveBefore(uint64_t keep_from, uint32_t recycle_at_most);
 
+  // Removes all segments from `first` on. For a log that nobody uses.
+  static Status RemoveFrom(uint64_t first);
+
   // Removes what an interrupted Ensure left. Startup only.
   static Status RemoveLeftovers();
 };
