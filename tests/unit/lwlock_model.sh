@@ -42,8 +42,11 @@ holds() {
   fi
 }
 
-caught() {
-  explore "-DCOLLAPSE" "-w20" "$@"
+caught() { caught_with -w20 "$@"; }
+caught_with() {
+  local table=$1
+  shift
+  explore "-DCOLLAPSE" "$table" "$@"
   case "$errors" in
     '' | 0 | incomplete) echo "FAILED: mutant not caught: $*"; failed=1 ;;
     *) echo "caught: $*" ;;
@@ -71,9 +74,12 @@ caught -DN=2 -DKILLS=0 -DDOWN -DBIT_AFTER_WORD
 caught -DN=2 -DKILLS=0 -DTRY -DTRY_SILENT
 caught -DN=2 -DKILLS=0 -DTRY -DTRY_OWN
 caught -DN=3 -DKILLS=0 -DHANDOFF -DKEEP_RESERVED
+# Waiters that are roused because what they wait for has gone.
+caught -DN=2 -DKILLS=0 -DCOND -DROUSE_SILENT
 
 if [ "$full" = full ]; then
   caught -DN=3 -DKILLS=1 -DHANDOFF -DLEAVE_RESERVED
+  caught_with -w24 -DN=3 -DKILLS=0 -DOPS=2 -DCOND -DGIVE_UP_SILENT
   cflags="-O2 -DHC4 -DMEMLIM=6000"
   flags=-w24
   holds -DN=2 -DKILLS=2 -DMKILLS=2
@@ -81,6 +87,8 @@ if [ "$full" = full ]; then
   holds -DN=2 -DKILLS=1 -DMKILLS=1 -DLOCKS=2 -DWORDS
   holds -DN=2 -DKILLS=2 -DMKILLS=1 -DTRY -DDOWN -DREUSE=1 -DWORDS
   holds -DN=2 -DKILLS=1 -DLOCKS=2 -DTRY -DDOWN
+  holds -DN=2 -DKILLS=2 -DMKILLS=1 -DCOND
+  holds -DN=2 -DKILLS=1 -DCOND -DHANDOFF
   holds -DN=3 -DKILLS=1 -DHANDOFF
   cflags="-O2 -DBITSTATE"
   flags=-w34
