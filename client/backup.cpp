@@ -13,6 +13,7 @@
 #include "base/running_checksum.h"
 #include "base/version.h"
 #include "client/backup_manifest.h"
+#include "client/interrupt.h"
 
 namespace warren {
 namespace {
@@ -214,6 +215,7 @@ int RunBackup(const BackupOptions& options) {
   // Whoever reads the tar stream may go away, and files may be limited: errors like others.
   signal(SIGPIPE, SIG_IGN);
   signal(SIGXFSZ, SIG_IGN);
+  CatchInterrupts();
   const int64_t began_ns = MonotonicNs();
   Progress progress;
   const Result<BackupSummary> summary = Backup(options, progress);

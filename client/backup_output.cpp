@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/unique_fd.h"
+#include "client/interrupt.h"
 #include "client/tar.h"
 
 namespace warren {
@@ -25,6 +26,7 @@ std::string ParentOf(const std::string& path) { return path.substr(0, path.rfind
 
 Status WriteFully(int fd, std::span<const std::byte> bytes, const std::string& name) {
   while (!bytes.empty()) {
+    RETURN_IF_ERROR(CheckInterrupted());
     const ssize_t n = write(fd, bytes.data(), bytes.size());
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) return SystemError(errno, name, "cannot write");
@@ -35,7 +37,8 @@ Status WriteFully(int fd, std::span<const std::byte> bytes, const std::string& n
 
 class DirectoryOutput : public BackupOutput {
  public:
-  explicit DirectoryOutput(std::string directory) : directory_(std::move(directory)) {}
+  DirectoryOutput(std::string directory, bool made_directory)
+      : directory_(std::move(directory)), made_directory_(made_directory) {}
 
   Status BeginFile(const std::string& path, uint64_t) override {
     path_ = directory_ + "/" + path;
@@ -57,7 +60,8 @@ class DirectoryOutput : public BackupOutput {
 
   Status Finish() override {
     for (const std::string& made : made_) RETURN_IF_ERROR(SyncDirectory(made));
-    return SyncDirectory(directory_);
+    RETURN_IF_ERROR(SyncDirectory(directory_));
+    return SyncDirectory(directory_ + "/..");
   }
 
   void Abandon() override {
@@ -66,7 +70,7 @@ class DirectoryOutput : public BackupOutput {
     for (const auto& entry : fs::directory_iterator(directory_, ignored)) {
       fs::remove_all(entry.path(), ignored);
     }
-    fs::remove(directory_, ignored);
+    if (made_directory_) fs::remove(directory_, ignored);
   }
 
  private:
@@ -83,6 +87,7 @@ class DirectoryOutput : public BackupOutput {
   }
 
   std::string directory_;
+  bool made_directory_;
   std::string path_;
   UniqueFd fd_;
   std::set<std::string> made_;
@@ -120,7 +125,8 @@ class TarOutput : public BackupOutput {
 
 Result<std::unique_ptr<BackupOutput>> OpenDirectoryOutput(const std::string& directory) {
   const std::string name = fmt::format("backup directory \"{}\"", directory);
-  if (mkdir(directory.c_str(), 0700) != 0 && errno != EEXIST) {
+  const bool made = mkdir(directory.c_str(), 0700) == 0;
+  if (!made && errno != EEXIST) {
     return SystemError(errno, name, "cannot make it");
   }
   std::error_code error;
@@ -131,7 +137,7 @@ Result<std::unique_ptr<BackupOutput>> OpenDirectoryOutput(const std::string& dir
   if (!empty) {
     return MakeError(ErrorCode::kGeneric, "{}: not empty, nothing in it is overwritten", name);
   }
-  return std::unique_ptr<BackupOutput>(std::make_unique<DirectoryOutput>(directory));
+  return std::unique_ptr<BackupOutput>(std::make_unique<DirectoryOutput>(directory, made));
 }
 
 std::unique_ptr<BackupOutput> OpenTarOutput(int fd, std::string name) {

@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "base/file.h"
+#include "client/interrupt.h"
 
 namespace warren {
 namespace {
@@ -96,6 +97,7 @@ Status RespClient::Receive() {
   buffer_.resize(before + kReceiveBytes);
   ssize_t n = 0;
   do {
+    if (Status interrupted = CheckInterrupted(); !interrupted.ok()) return interrupted;
     n = recv(socket_.get(), buffer_.data() + before, kReceiveBytes, 0);
   } while (n < 0 && errno == EINTR);
   buffer_.resize(before + static_cast<size_t>(n < 0 ? 0 : n));

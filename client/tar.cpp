@@ -13,6 +13,7 @@
 
 #include "base/check.h"
 #include "base/file.h"
+#include "client/interrupt.h"
 
 namespace warren {
 namespace {
@@ -102,6 +103,7 @@ std::string TarHeader(const std::string& path, uint64_t bytes, int64_t mtime_sec
 Status TarReader::ReadFully(std::span<std::byte> bytes) {
   size_t done = 0;
   while (done < bytes.size()) {
+    RETURN_IF_ERROR(CheckInterrupted());
     const ssize_t n = read(fd_, bytes.data() + done, bytes.size() - done);
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) return SystemError(errno, name_, "cannot read");

@@ -13,6 +13,7 @@
 #include "base/file.h"
 #include "base/running_checksum.h"
 #include "base/unique_fd.h"
+#include "client/interrupt.h"
 #include "storage/data_file.h"
 #include "storage/page.h"
 #include "storage/wal_format.h"
@@ -104,6 +105,7 @@ class Unpacker {
     RunningChecksum checksum;
     uint64_t done = 0;
     for (;;) {
+      RETURN_IF_ERROR(CheckInterrupted());
       ASSIGN_OR_RETURN(const size_t read, ReadPiece());
       const std::span<std::byte> bytes = std::span(piece_).first(read);
       checksum.Add(bytes);

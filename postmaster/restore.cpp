@@ -17,6 +17,7 @@
 #include "base/iso_time.h"
 #include "base/unique_fd.h"
 #include "client/backup_input.h"
+#include "client/interrupt.h"
 #include "client/progress.h"
 #include "postmaster/backup_files.h"
 #include "storage/control_file.h"
@@ -82,6 +83,7 @@ class Archives {
 
   // Puts the first archive's segment in place; false: none has it.
   Result<bool> Fetch(uint64_t segment_no) {
+    RETURN_IF_ERROR(CheckInterrupted());
     for (const std::string& archive : options_.archives) {
       const std::string path = fmt::format("{}/{}", archive, WalSegmentName(segment_no));
       const UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
@@ -192,6 +194,7 @@ Result<std::string> Restore(const RestoreOptions& options, Progress& progress) {
   for (const char* part : {"/base", "/wal"}) {
     RETURN_IF_ERROR(SyncDirectory(options.directory + part));
   }
+  RETURN_IF_ERROR(SyncDirectory(options.directory + "/.."));
   // Last: a directory with a control file is complete.
   RETURN_IF_ERROR(WriteControlFile(options.directory, manifest, end));
   directory.Keep();
@@ -205,6 +208,7 @@ Result<std::string> Restore(const RestoreOptions& options, Progress& progress) {
 
 int RunRestore(const RestoreOptions& options) {
   signal(SIGXFSZ, SIG_IGN);  // a write beyond a file-size limit is an error code
+  CatchInterrupts();
   Progress progress;
   const Result<std::string> restored = Restore(options, progress);
   if (!restored.ok()) {

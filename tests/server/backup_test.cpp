@@ -254,6 +254,29 @@ TEST_CASE("a killed warren backup lets the log go and leaves nothing that passes
   CHECK_FALSE(fs::exists(server.root() + "/restored"));
 }
 
+TEST_CASE("an interrupted warren backup takes away what it has made") {
+  Server server;
+  const std::string backup = server.root() + "/backup";
+  for (int i = 0; i < 30; ++i)
+    REQUIRE(server.Command("SET", "big" + std::to_string(i), kLarge).ok());
+  const pid_t pid = fork();
+  if (pid == 0) {
+    if (freopen("/dev/null", "w", stderr) == nullptr) _exit(127);
+    execl(WARREN_BINARY, WARREN_BINARY, "backup", "--port", std::to_string(server.port()).c_str(),
+          backup.c_str(), nullptr);
+    _exit(127);
+  }
+  CHECK(WaitUntil([&] { return fs::exists(backup); }));
+  REQUIRE(kill(pid, SIGINT) == 0);
+  int status = 0;
+  REQUIRE(waitpid(pid, &status, 0) == pid);
+  // It may have been done already; half a backup is what must not be there.
+  const bool complete = WIFEXITED(status) && WEXITSTATUS(status) == 0;
+  CHECK(WIFEXITED(status));
+  CHECK(fs::exists(backup) == complete);
+  CHECK(server.Command("PING").text == "PONG");
+}
+
 TEST_CASE("a damaged backup is refused, with the file's name, and nothing is left of the attempt") {
   Server server;
   for (int i = 0; i < 100; ++i) {
