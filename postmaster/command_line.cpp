@@ -18,6 +18,7 @@
 #include "conf/settings_doc.h"
 #include "lwlock/locks_page.h"
 #include "postmaster/control.h"
+#include "postmaster/directory_tools.h"
 #include "postmaster/restore.h"
 #include "postmaster/serve.h"
 #include "shmem/stats_view.h"
@@ -213,6 +214,7 @@ int Run(const CLI::App& app, const Arguments& arguments, int argc, char** argv) 
   }
   if (app.got_subcommand("backup")) return RunBackup(arguments.backup);
   if (app.got_subcommand("restore")) return Restore(arguments);
+  if (app.got_subcommand("check")) return CheckDirectoryCommand(directory);
   if (app.got_subcommand("reload")) return ReloadServer(directory);
   return ShowStatus(directory);
 }
@@ -231,12 +233,15 @@ int RunCommandLine(int argc, char** argv) {
   AddBackup(app, arguments.backup);
   AddRestore(app, arguments);
   AddDocs(app, arguments);
+  AddWithDirectory(app, arguments, "check",
+                   "Look for damage in a data directory that no server has open; changes nothing");
   AddWithDirectory(app, arguments, "reload", "Have a server read its configuration file again");
   AddWithDirectory(app, arguments, "status", "Say whether a server runs, and how it is");
   try {
     app.parse(ReversedWords(argc, argv));
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : 1;  // 0: --help, --version
+    if (app.exit(error) == 0) return 0;  // --help, --version
+    return app.got_subcommand("check") ? kCheckImpossible : 1;
   }
   return Run(app, arguments, argc, argv);
 }

@@ -52,6 +52,11 @@ struct WalState {
   // Segments with lower numbers are in the archive; 0: it has not looked yet.
   std::atomic<uint64_t> archived_before;
 
+  // -- Written by the startup process: how far redo is. It ends at `redo_limit` at the latest.
+  std::atomic<Lsn> redo_begin;  // 0 while there is no redo
+  std::atomic<Lsn> redo_at;
+  std::atomic<Lsn> redo_limit;
+
   // -- Written by the checkpointer.
   // The errno of a failed sync of the data file, after which no checkpoint can succeed; or 0.
   std::atomic<int32_t> data_failure;

@@ -17,6 +17,7 @@
 #include "storage/control_file.h"
 #include "storage/data_file.h"
 #include "storage/database_counts.h"
+#include "storage/lsn_text.h"
 #include "storage/map_page.h"
 #include "storage/mini_transaction.h"
 #include "storage/operation.h"
@@ -37,8 +38,8 @@ ControlData g_control;
 bool g_was_in_use = false;  // when it was opened: it had not been shut down cleanly
 
 std::string BasePath(const std::string& directory) { return directory + "/base"; }
-std::string DataPath(const std::string& directory) { return directory + "/base/main"; }
-std::string WalPath(const std::string& directory) { return directory + "/wal"; }
+std::string DataPath(const std::string& directory) { return DataDirectory::DataFilePath(directory); }
+std::string WalPath(const std::string& directory) { return DataDirectory::WalPath(directory); }
 
 std::string Named(const std::string& directory) {
   return fmt::format("data directory \"{}\"", directory);
@@ -140,7 +141,52 @@ Status CheckDatabaseCount(uint32_t databases) {
                    databases);
 }
 
-Status CheckFileHeader(const std::string& directory, DataFile& file, uint64_t system_id) {
+// After redo: a torn catalog page is whole again.
+Status CheckNothingIsCutOff() {
+  const uint32_t databases = Segment::Config().database_count;
+  for (uint32_t database = databases; database < kMaxDatabases; ++database) {
+    ASSIGN_OR_RETURN(const CatalogEntry entry, ReadCatalogEntry(database));
+    // The catalog counts keys at clean shutdowns only; after a crash, a tree is taken for keys.
+    if (entry.keys == 0 && (!g_was_in_use || entry.root == kNoPage)) continue;
+    return MakeError(ErrorCode::kGeneric, "{}: databases is {}, but database {} is not empty",
+                     Named(g_directory), databases, database);
+  }
+  return {};
+}
+
+Status StoreRedoBeginAs(DirectoryState state, Lsn redo_begin) {
+  ControlData control = g_control;
+  control.state = state;
+  control.redo_begin = redo_begin;
+  RETURN_IF_ERROR(WriteControl(g_directory, control));
+  g_control = control;
+  return {};
+}
+
+// What every process forked later inherits.
+void BindStore(const std::string& directory, const ControlData& control, PageIo& pages) {
+  Segment::Server().start_count.store(control.start_count, std::memory_order_seq_cst);
+  BufferCache::Bind(&pages);
+  ForgetRoots();
+  BufferCache::SetLogFlushHook(Wal::Flush);
+  WalSegments::Bind(WalPath(directory));
+  Wal::Bind(
+      {.system_id = control.system_id, .start_count = static_cast<uint32_t>(control.start_count)});
+  RegisterWalRepairs();
+  g_directory = directory;
+  g_control = control;
+}
+
+}  // namespace
+
+const std::string& DataDirectory::Path() { return g_directory; }
+std::string DataDirectory::DataFilePath(const std::string& directory) {
+  return directory + "/base/main";
+}
+std::string DataDirectory::WalPath(const std::string& directory) { return directory + "/wal"; }
+
+Status DataDirectory::CheckFileHeader(const std::string& directory, DataFile& file,
+                                      uint64_t system_id) {
   PageImage page;
   RETURN_IF_ERROR(file.ReadPage(0, page.bytes));
   const auto& header = *reinterpret_cast<const FileHeader*>(page.bytes);
@@ -166,36 +212,12 @@ Status CheckFileHeader(const std::string& directory, DataFile& file, uint64_t sy
   return {};
 }
 
-// After redo: a torn catalog page is whole again.
-Status CheckNothingIsCutOff() {
-  const uint32_t databases = Segment::Config().database_count;
-  for (uint32_t database = databases; database < kMaxDatabases; ++database) {
-    ASSIGN_OR_RETURN(const CatalogEntry entry, ReadCatalogEntry(database));
-    // The catalog counts keys at clean shutdowns only; after a crash, a tree is taken for keys.
-    if (entry.keys == 0 && (!g_was_in_use || entry.root == kNoPage)) continue;
-    return MakeError(ErrorCode::kGeneric, "{}: databases is {}, but database {} is not empty",
-                     Named(g_directory), databases, database);
-  }
-  return {};
-}
-
-Status CheckState(const std::string& directory, const ControlData& control) {
+Status DataDirectory::CheckControl(const std::string& directory, const ControlData& control) {
   if (control.state == DirectoryState::kClean || control.state == DirectoryState::kInUse) return {};
   return MakeError(ErrorCode::kCorrupt, "control file \"{}\" offset {}: no state {}",
                    ControlPath(directory), offsetof(ControlData, state),
                    static_cast<uint32_t>(control.state));
 }
-
-Status StoreRedoBeginAs(DirectoryState state, Lsn redo_begin) {
-  ControlData control = g_control;
-  control.state = state;
-  control.redo_begin = redo_begin;
-  RETURN_IF_ERROR(WriteControl(g_directory, control));
-  g_control = control;
-  return {};
-}
-
-}  // namespace
 
 Result<DataDirectory::Kind> DataDirectory::Inspect(const std::string& directory) {
   struct stat status;
@@ -230,7 +252,7 @@ Status DataDirectory::Init(const std::string& directory, uint32_t databases) {
 Status DataDirectory::Open(const std::string& directory, uint32_t databases) {
   RETURN_IF_ERROR(CheckDatabaseCount(databases));
   ASSIGN_OR_RETURN(ControlData control, ReadControl(directory));
-  RETURN_IF_ERROR(CheckState(directory, control));
+  RETURN_IF_ERROR(CheckControl(directory, control));
   DataFile& file = DataFile::Get();
   RETURN_IF_ERROR(file.Open(DataPath(directory), directory, /*create=*/false));
   RETURN_IF_ERROR(CheckFileHeader(directory, file, control.system_id));
@@ -239,43 +261,45 @@ Status DataDirectory::Open(const std::string& directory, uint32_t databases) {
   control.databases = databases;
   ++control.start_count;
   RETURN_IF_ERROR(WriteControl(directory, control));
-  Segment::Server().start_count.store(control.start_count, std::memory_order_seq_cst);
-  BufferCache::Bind(&file);
-  ForgetRoots();
-  BufferCache::SetLogFlushHook(Wal::Flush);
-  WalSegments::Bind(WalPath(directory));
-  Wal::Bind(
-      {.system_id = control.system_id, .start_count = static_cast<uint32_t>(control.start_count)});
-  RegisterWalRepairs();
-  g_directory = directory;
-  g_control = control;
+  BindStore(directory, control, file);
   return {};
+}
+
+void DataDirectory::OpenReadOnly(const std::string& directory, const ControlData& control,
+                                 PageIo& pages) {
+  g_was_in_use = control.state == DirectoryState::kInUse;
+  BindStore(directory, control, pages);
+}
+
+Result<RedoSummary> DataDirectory::RedoFromCheckpoint() {
+  // Pages written out during redo bear LSNs of a log that is on disk already.
+  Segment::Wal().flush = ~Lsn{0};
+  const Lsn redo_begin = g_control.redo_begin;
+  ASSIGN_OR_RETURN(RedoSummary summary, Redo(redo_begin));
+  if (summary.records == 0 && redo_begin != kFirstLsn) {
+    return MakeError(
+        ErrorCode::kCorrupt,
+        "write-ahead log \"{}\": the checkpoint record at {} (segment {} offset {}), where "
+        "redo begins, is missing or damaged",
+        WalPath(g_directory), FormatLsn(redo_begin), WalSegmentName(SegmentOf(redo_begin)),
+        SegmentOffset(redo_begin));
+  }
+  return summary;
 }
 
 Status DataDirectory::Recover() {
   RETURN_IF_ERROR(WalSegments::RemoveLeftovers());
-  WalState& state = Segment::Wal();
-  // Pages written out during redo bear LSNs of a log that is on disk already.
-  state.flush = ~Lsn{0};
-  const Lsn redo_begin = g_control.redo_begin;
   if (g_was_in_use) {
-    log::Notice("{}: it was not shut down cleanly, redo begins at {:#x}", Named(g_directory),
-                redo_begin);
+    log::Notice("{}: it was not shut down cleanly, redo begins at {}", Named(g_directory),
+                FormatLsn(g_control.redo_begin));
   }
-  ASSIGN_OR_RETURN(const RedoSummary summary, Redo(redo_begin));
-  if (summary.records == 0 && redo_begin != kFirstLsn) {
-    return MakeError(
-        ErrorCode::kCorrupt,
-        "write-ahead log \"{}\": the checkpoint record at {:#x} (segment {} offset {}), where "
-        "redo begins, is missing or damaged",
-        WalPath(g_directory), redo_begin, WalSegmentName(SegmentOf(redo_begin)),
-        SegmentOffset(redo_begin));
-  }
+  ASSIGN_OR_RETURN(const RedoSummary summary, RedoFromCheckpoint());
   RETURN_IF_ERROR(CheckNothingIsCutOff());
   // The images in the log since `redo_begin` stay good: the log goes on, and redo would begin
   // there.
-  state.checkpoint_start = redo_begin;
-  state.redo_point = redo_begin;
+  WalState& state = Segment::Wal();
+  state.checkpoint_start = g_control.redo_begin;
+  state.redo_point = g_control.redo_begin;
   return Wal::StartAt(summary.end);
 }
 

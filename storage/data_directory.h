@@ -12,7 +12,11 @@
 
 #include "base/ids.h"
 #include "base/result.h"
+#include "shmem/page_io.h"
 #include "storage/checkpoint.h"
+#include "storage/control_file.h"
+#include "storage/data_file.h"
+#include "storage/redo.h"
 
 namespace warren {
 
@@ -33,6 +37,22 @@ class DataDirectory {
   // Startup process, alone: redo from the newest checkpoint on, then opens the log where it ends.
   // kCorrupt: the log's beginning is missing or damaged.
   static Status Recover();
+
+  // For looking only (directory_check.h): as Open, after the caller has opened the data file for
+  // reading, with `pages` in its place. Nothing is written; Redo is the next step.
+  static void OpenReadOnly(const std::string& directory, const ControlData& control, PageIo& pages);
+
+  // The part of Recover that changes pages alone: redo from the newest checkpoint on.
+  static Result<RedoSummary> RedoFromCheckpoint();
+
+  // The open data file's first page. kCorrupt names offset and reason.
+  static Status CheckFileHeader(const std::string& directory, DataFile& file, uint64_t system_id);
+  static Status CheckControl(const std::string& directory, const ControlData& control);
+
+  // As the process that opened it knows it.
+  static const std::string& Path();
+  static std::string DataFilePath(const std::string& directory);
+  static std::string WalPath(const std::string& directory);
 
   // Checkpointer (checkpoint.h). Keeps `keep_segments` log files more than redo needs.
   static Result<CheckpointSummary> Checkpoint(CheckpointPace pace, uint64_t keep_segments);

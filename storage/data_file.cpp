@@ -60,11 +60,19 @@ DataFile& DataFile::Get() {
 }
 
 Status DataFile::Open(const std::string& path, const std::string& directory, bool create) {
-  fd_.Reset(open(path.c_str(), O_RDWR | O_CLOEXEC | (create ? O_CREAT | O_EXCL : 0), 0600));
-  if (!fd_.valid()) {
-    return SystemError(errno, fmt::format("data file \"{}\"", path),
-                       create ? "cannot create" : "cannot open");
-  }
+  return create ? OpenAs(path, directory, O_RDWR | O_CREAT | O_EXCL, "cannot create")
+                : OpenAs(path, directory, O_RDWR, "cannot open");
+}
+
+Status DataFile::OpenReadOnly(const std::string& path, const std::string& directory) {
+  return OpenAs(path, directory, O_RDONLY, "cannot open");
+}
+
+Status DataFile::OpenAs(const std::string& path, const std::string& directory, int flags,
+                        std::string_view failure) {
+  fd_.Reset(open(path.c_str(), flags | O_CLOEXEC, 0600));
+  if (!fd_.valid()) return SystemError(errno, fmt::format("data file \"{}\"", path), failure);
+  read_only_ = (flags & O_ACCMODE) == O_RDONLY;
   directory_ = directory;
   page_count_ = 0;
   return RefreshPageCount();
@@ -78,7 +86,8 @@ void DataFile::Close() {
 Status DataFile::RefreshPageCount() {
   struct stat status;
   if (fstat(fd_.get(), &status) != 0) return SystemError(errno, kFileName, "cannot stat");
-  page_count_ = static_cast<PageNo>(static_cast<uint64_t>(status.st_size) / kPageBytes);
+  const auto in_file = static_cast<PageNo>(static_cast<uint64_t>(status.st_size) / kPageBytes);
+  page_count_ = read_only_ ? std::max(in_file, page_count()) : in_file;
   return {};
 }
 
@@ -141,7 +150,7 @@ Status DataFile::Allocate(PageNo first, PageNo count) {
 Status DataFile::GrowTo(PageNo page_count) {
   RETURN_IF_ERROR(RefreshPageCount());
   if (page_count <= page_count_) return {};
-  RETURN_IF_ERROR(Allocate(page_count_, page_count - page_count_.load()));
+  if (!read_only_) RETURN_IF_ERROR(Allocate(page_count_, page_count - page_count_.load()));
   page_count_ = page_count;
   return {};
 }

@@ -22,6 +22,9 @@ class DataFile : public PageIo {
 
   // `create`: makes an empty file, which must not exist yet.
   Status Open(const std::string& path, const std::string& directory, bool create);
+  // For looking only: what makes the file longer changes page_count() and nothing on disk; writing
+  // fails. See page_overlay.h.
+  Status OpenReadOnly(const std::string& path, const std::string& directory);
   void Close();
 
   Status ReadPage(PageNo page_no, PageBytes page) override;
@@ -44,9 +47,12 @@ class DataFile : public PageIo {
   Status GrowTo(PageNo page_count);
 
  private:
+  Status OpenAs(const std::string& path, const std::string& directory, int flags,
+                std::string_view failure);
   Status Allocate(PageNo first, PageNo count);
 
   UniqueFd fd_;
+  bool read_only_ = false;
   std::string directory_;
   std::atomic<PageNo> page_count_ = 0;  // grows only
 };

@@ -1,15 +1,20 @@
 #include "storage/redo.h"
 
+#include <algorithm>
 #include <unordered_set>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "shmem/buffer_cache.h"
+#include "shmem/segment.h"
+#include "shmem/stats.h"
 #include "storage/checkpoint.h"
 #include "storage/data_file.h"
 #include "storage/database_counts.h"
+#include "storage/lsn_text.h"
 #include "storage/page_images.h"
 #include "storage/record.h"
+#include "storage/wal.h"
 #include "storage/wal_reader.h"
 
 namespace warren {
@@ -80,37 +85,86 @@ class Redoer {
     if (error.code != ErrorCode::kCorrupt) return error;
     // It was damaged after it had reached the disk whole. Everything else can go on.
     log::Error("redo: {}", error.message);
-    unreadable_.insert(page_no);
+    if (unreadable_.insert(page_no).second) Stats::Add(StatId::kRedoUnreadablePages);
     return {};
   }
 
   std::unordered_set<PageNo> unreadable_;
 };
 
+// Says how far redo is: to whoever looks at the segment, and now and then to the log.
+class Progress {
+ public:
+  static Result<Progress> Begin(Lsn begin) {
+    WalState& state = Segment::Wal();
+    ASSIGN_OR_RETURN(state.redo_limit, EndOfLastSegment(begin));
+    state.redo_at = begin;
+    state.redo_begin = begin;
+    return Progress(begin);
+  }
+
+  void Show(Lsn at, uint64_t records) {
+    Segment::Wal().redo_at.store(at, std::memory_order_relaxed);
+    if (MonotonicNs() < next_line_ns_) return;
+    next_line_ns_ += kProgressEveryNs;
+    log::Notice("redo: at {}, {} % of the log at most, {} MB and {} records done, {:.0f} MB/s",
+                FormatLsn(at), RedoPercent(Segment::Wal()), (at - begin_) >> 20, records,
+                MegabytesPerSecond(at));
+  }
+  int64_t elapsed_ms() const { return (MonotonicNs() - began_ns_) / 1'000'000; }
+  double MegabytesPerSecond(Lsn at) const {
+    const auto nanoseconds = static_cast<double>(std::max<int64_t>(MonotonicNs() - began_ns_, 1));
+    return static_cast<double>(at - begin_) / (1 << 20) / (nanoseconds / 1e9);
+  }
+
+ private:
+  explicit Progress(Lsn begin) : begin_(begin) {}
+
+  // Segments that were given new names for later use lie behind the log's last one; what they begin
+  // with is valid at their old place only.
+  static Result<Lsn> EndOfLastSegment(Lsn begin) {
+    uint64_t segment = SegmentOf(begin);
+    for (;; ++segment) {
+      WalReader reader((segment + 1) * kSegmentBytes, Wal::GetIdentity().system_id);
+      ASSIGN_OR_RETURN(const std::optional<WalRecord> start, reader.NextOfAll());
+      if (!start.has_value()) return (segment + 1) * kSegmentBytes;
+    }
+  }
+
+  Lsn begin_;
+  int64_t began_ns_ = MonotonicNs();
+  int64_t next_line_ns_ = began_ns_ + kProgressEveryNs;
+};
+
 }  // namespace
+
+int RedoPercent(const WalState& state) {
+  const Lsn begin = state.redo_begin.load();
+  const Lsn limit = state.redo_limit.load();
+  if (begin == 0 || limit <= begin) return 0;
+  return static_cast<int>((state.redo_at.load() - begin) * 100 / (limit - begin));
+}
 
 Result<RedoSummary> Redo(Lsn begin) {
   RedoSummary summary{.begin = begin, .end = begin};
-  WalReader reader(begin);
+  WalReader reader(begin, Wal::GetIdentity().system_id);
   Redoer redoer;
-  const int64_t began_ns = MonotonicNs();
-  int64_t next_progress_ns = began_ns + kProgressEveryNs;
+  ASSIGN_OR_RETURN(Progress progress, Progress::Begin(begin));
   for (;;) {
     ASSIGN_OR_RETURN(const std::optional<WalRecord> record, reader.Next());
     if (!record.has_value()) break;
     RETURN_IF_ERROR(redoer.Apply(*record));
     ++summary.records;
-    if (summary.records % 4096 != 0 || MonotonicNs() < next_progress_ns) continue;
-    next_progress_ns += kProgressEveryNs;
-    log::Notice("redo: at {:#x}, {} MB and {} records done", record->end,
-                (record->end - begin) >> 20, summary.records);
+    if (summary.records % 512 == 0) progress.Show(record->end, summary.records);
   }
   summary.end = reader.position();
+  summary.start_count = reader.start_count();
   summary.unreadable_pages = redoer.unreadable_pages();
-  // A log without its first record is as good as empty only if nothing can be missing.
-  log::Notice("redo: {} records from {:#x} to {:#x} in {} ms; the log ends there: {}",
-              summary.records, begin, summary.end, (MonotonicNs() - began_ns) / 1'000'000,
-              reader.end_reason());
+  summary.end_reason = reader.end_reason();
+  Segment::Wal().redo_at = summary.end;
+  log::Notice("redo: {} records from {} to {} in {} ms, {:.0f} MB/s; the log ends there: {}",
+              summary.records, FormatLsn(begin), FormatLsn(summary.end), progress.elapsed_ms(),
+              progress.MegabytesPerSecond(summary.end), summary.end_reason);
   return summary;
 }
 

@@ -2,9 +2,11 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 #include "base/ids.h"
 #include "base/result.h"
+#include "shmem/wal_state.h"
 
 namespace warren {
 
@@ -12,7 +14,9 @@ struct RedoSummary {
   Lsn begin = 0;
   Lsn end = 0;           // where the log goes on
   uint64_t records = 0;
+  uint32_t start_count = 0;  // of the last record
   uint64_t unreadable_pages = 0;  // could be neither read nor rebuilt; whoever meets one gets an error
+  std::string end_reason{};       // why the log ends there
 };
 
 // Makes every change of the log from `begin` on again: the startup process, alone, with the catalog's
@@ -21,5 +25,8 @@ struct RedoSummary {
 //
 // kIo, kCorrupt: the log could not be read, or holds a valid record that makes no sense.
 Result<RedoSummary> Redo(Lsn begin);
+
+// How much of the log is made again, at most; for whoever watches the startup process.
+int RedoPercent(const WalState& state);
 
 }  // namespace warren

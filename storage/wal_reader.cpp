@@ -17,9 +17,26 @@ std::string Describe(Lsn at, std::string_view what) {
                      SegmentOffset(at));
 }
 
+// Nothing, or why a valid record may not stand here: a segment's start record where none belongs,
+// or not the right one where one does.
+std::string_view MisplacedStart(const WalRecord& record, uint64_t system_id) {
+  const bool is_start = record.header.type == static_cast<uint8_t>(WalOwnType::kSegmentStart);
+  const bool at_start = SegmentOffset(record.begin) == 0;
+  if (is_start != at_start) return at_start ? "no segment header" : "a segment header";
+  if (!is_start) return {};
+  WalSegmentStart start;
+  if (record.head.size() != sizeof start) return "a segment header of the wrong size";
+  std::memcpy(&start, record.head.data(), sizeof start);
+  if (start.magic != kWalSegmentMagic) return "not a segment header";
+  if (start.format_version != kWalFormatVersion) return "a segment of another format version";
+  if (start.segment_no != SegmentOf(record.begin)) return "a segment header of another segment";
+  if (system_id != 0 && start.system_id != system_id) return "a segment of another system";
+  return {};
+}
+
 }  // namespace
 
-WalReader::WalReader(Lsn from) : position_(from) {}
+WalReader::WalReader(Lsn from, uint64_t system_id) : position_(from), system_id_(system_id) {}
 
 Result<std::span<const std::byte>> WalReader::Fetch(Lsn at, size_t size) {
   size = std::min<size_t>(size, kSegmentBytes - SegmentOffset(at));
@@ -58,6 +75,8 @@ Result<std::optional<WalRecord>> WalReader::ReadAt(Lsn at) {
     record.head = body.first(record.header.head_bytes);
     record.tail = body.subspan(record.header.head_bytes);
   }
+  const std::string_view misplaced = MisplacedStart(record, system_id_);
+  if (!misplaced.empty()) return end_here(misplaced);
   // Valid, but from before: an older life of the log wrote further than the one that followed.
   if (record.header.start_count < start_count_) return end_here("record of an earlier start");
   start_count_ = record.header.start_count;
@@ -65,14 +84,18 @@ Result<std::optional<WalRecord>> WalReader::ReadAt(Lsn at) {
   return std::optional<WalRecord>(record);
 }
 
+Result<std::optional<WalRecord>> WalReader::NextOfAll() {
+  const uint64_t rest = kSegmentBytes - SegmentOffset(position_);
+  const Lsn at = rest < sizeof(WalRecordHeader) ? position_ + rest : position_;
+  ASSIGN_OR_RETURN(std::optional<WalRecord> record, ReadAt(at));
+  if (record) position_ = record->end;
+  return record;
+}
+
 Result<std::optional<WalRecord>> WalReader::Next() {
   for (;;) {
-    const uint64_t rest = kSegmentBytes - SegmentOffset(position_);
-    const Lsn at = rest < sizeof(WalRecordHeader) ? position_ + rest : position_;
-    ASSIGN_OR_RETURN(std::optional<WalRecord> record, ReadAt(at));
-    if (!record) return std::optional<WalRecord>();
-    position_ = record->end;
-    if (record->header.type >= kFirstStorageWalType) return record;
+    ASSIGN_OR_RETURN(std::optional<WalRecord> record, NextOfAll());
+    if (!record || record->header.type >= kFirstStorageWalType) return record;
   }
 }
 

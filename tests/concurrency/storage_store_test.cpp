@@ -1,6 +1,8 @@
 // Does the store hold under many? Each body runs as threads and as forked processes.
 #include <doctest/doctest.h>
 
+#include <algorithm>
+
 #include <map>
 #include <random>
 #include <set>

@@ -1,6 +1,8 @@
 // Scans and cursors.
 #include <doctest/doctest.h>
 
+#include <algorithm>
+
 #include <set>
 #include <vector>
 
