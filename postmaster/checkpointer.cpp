@@ -24,7 +24,7 @@ class Checkpointer {
  public:
   void RunIfDue() {
     const uint64_t requested = state_.requested.load();
-    if (requested > std::max(state_.done.load(), state_.failed.load())) {
+    if (IsAskedFor()) {
       return Run("asked for", state_.asked, requested, /*spread=*/false);
     }
     if (Wal::InsertPosition() == idle_at_ || NowMs() < not_before_ms_) return;
@@ -39,6 +39,8 @@ class Checkpointer {
   // Until the time is due; requests and full segments wake it before. While the log does not grow
   // there is nothing to be due.
   int64_t NextWaitMs() const {
+    // Asked for during a checkpoint, which has used up the wake-up.
+    if (IsAskedFor()) return 0;
     const int64_t timeout_ms = GetSettings().checkpoint_timeout_ms;
     if (Wal::InsertPosition() == idle_at_) return timeout_ms;
     const int64_t due_ms = std::max(last_begin_ms_ + timeout_ms, not_before_ms_);
@@ -46,6 +48,9 @@ class Checkpointer {
   }
 
  private:
+  bool IsAskedFor() const {
+    return state_.requested.load() > std::max(state_.done.load(), state_.failed.load());
+  }
   static int64_t NowMs() { return MonotonicUs() / 1000; }
 
   // The former checkpoint's log is kept until the next is complete: two rounds make max_wal_size.
@@ -61,7 +66,7 @@ class Checkpointer {
     const uint64_t keep_segments = GetSettings().wal_keep_size_bytes / kSegmentBytes;
     const auto summary = DataDirectory::Checkpoint(
         [&](uint32_t written, uint32_t to_write) {
-          if (spread) Pace(written, to_write);
+          if (spread) Pace(written, to_write, requested);
         },
         keep_segments);
     state_.running.store(0);
@@ -78,11 +83,11 @@ class Checkpointer {
     StoreAfter(state_.done, requested);
   }
 
-  // Waits while the writing is ahead of both the clock and the log, until somebody is in a hurry.
-  void Pace(uint32_t written, uint32_t to_write) {
+  // Waits while the writing is ahead of both the clock and the log, until somebody is in a hurry:
+  // asks for more than what was asked for when this checkpoint began.
+  void Pace(uint32_t written, uint32_t to_write, uint64_t requested) {
     const double done = static_cast<double>(written) / std::max(to_write, 1u);
-    const uint64_t requested_at_start = state_.requested.load();
-    while (!Latch::TerminateRequested() && state_.requested.load() == requested_at_start) {
+    while (!Latch::TerminateRequested() && state_.requested.load() == requested) {
       const Settings& settings = GetSettings();
       const double target = static_cast<double>(settings.checkpoint_completion_target) / 100;
       const double time = static_cast<double>(NowMs() - last_begin_ms_) /
