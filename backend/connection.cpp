@@ -28,7 +28,6 @@ StatId CloseCounter(CloseReason reason) {
       return StatId::kConnectionsClosedQuit;
     case CloseReason::kKilled:
     case CloseReason::kShutdown:
-    case CloseReason::kLogFailed:
       return StatId::kConnectionsClosedKilled;
     case CloseReason::kIdle:
       return StatId::kConnectionsClosedIdle;
@@ -82,7 +81,8 @@ void ClientConnection::ExecuteReceived() {
 
 void ClientConnection::Send() {
   const size_t before = io_.Unsent(session_.output());
-  if (before == 0 || !session_.MakeDurable()) return;
+  if (before == 0) return;
+  session_.MakeDurable();
   if (!io_.Send(&session_.output())) return session_.Close(CloseReason::kClient);
   const size_t unsent = io_.Unsent(session_.output());
   if (unsent < before) stalled_ = false;
@@ -180,7 +180,7 @@ void ClientConnection::Serve() {
 
 // The replies to what was executed still go out, as far as the client takes them soon.
 void ClientConnection::SendRest() {
-  if (!session_.MakeDurable()) return;
+  session_.MakeDurable();
   while (io_.Unsent(session_.output()) > 0) {
     if (!io_.Send(&session_.output())) return;
     if (io_.Unsent(session_.output()) == 0) return;
@@ -191,10 +191,7 @@ void ClientConnection::SendRest() {
 
 void ClientConnection::Finish() {
   const CloseReason reason = session_.close_reason();
-  if (reason != CloseReason::kOutputLimit && reason != CloseReason::kClient &&
-      reason != CloseReason::kLogFailed) {
-    SendRest();
-  }
+  if (reason != CloseReason::kOutputLimit && reason != CloseReason::kClient) SendRest();
   if (reason == CloseReason::kProtocol) io_.CloseGently();
   Stats::Add(CloseCounter(reason));
 }

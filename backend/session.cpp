@@ -114,15 +114,26 @@ bool Session::synchronous_commit() const {
   return synchronous_commit_.value_or(GetSettings().synchronous_commit);
 }
 
-bool Session::MakeDurable() {
-  if (LastChange() == 0) return true;
-  if (!synchronous_commit()) {
+void Session::MakeDurable() {
+  if (LastChange() != 0 && !synchronous_commit()) {
     Wal::NoteAsynchronousChange();
-    return true;
+  } else if (LastChange() != 0) {
+    const Status flushed = Wal::Flush(LastChange());
+    if (!flushed.ok()) RefuseUnconfirmed(flushed.error());
   }
-  if (Wal::Flush(LastChange()).ok()) return true;
-  Close(CloseReason::kLogFailed);
-  return false;
+  unconfirmed_replies_ = 0;
+}
+
+void Session::NoteReply(size_t start) {
+  if (output_.size() > start && unconfirmed_replies_++ == 0) unconfirmed_from_ = start;
+}
+
+void Session::RefuseUnconfirmed(const Error& error) {
+  if (unconfirmed_replies_ == 0) return;
+  output_.resize(unconfirmed_from_);
+  for (size_t i = 0; i < unconfirmed_replies_; ++i) {
+    reply_.Error(fmt::format("IOERR {}; whether this change is kept shows then", error.message));
+  }
 }
 
 void Session::Reset() {
@@ -168,6 +179,7 @@ void Session::Execute(Args args) {
   if (reply_mode_ == ReplyMode::kSkipNext) reply_mode_ = ReplyMode::kSkipThis;
   Dispatch(args);
   if (reply_mode_ != ReplyMode::kOn) output_.resize(start);
+  NoteReply(start);
   if (reply_mode_ == ReplyMode::kSkipThis) reply_mode_ = ReplyMode::kOn;
 }
 

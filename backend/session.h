@@ -8,6 +8,7 @@
 
 #include "backend/command.h"
 #include "backend/reply.h"
+#include "base/result.h"
 #include "shmem/proc.h"
 
 namespace warren {
@@ -20,8 +21,7 @@ enum class CloseReason : uint8_t {
   kIdle,
   kProtocol,
   kOutputLimit,
-  kShutdown,
-  kLogFailed  // its changes can't be made durable: no reply may leave
+  kShutdown
 };
 
 // CLIENT REPLY: which commands' replies the client wants to see. kSkipThis is kSkipNext while that
@@ -53,9 +53,9 @@ class Session {
   // else as the settings do.
   bool synchronous_commit() const;
   void set_synchronous_commit(std::optional<bool> on) { synchronous_commit_ = on; }
-  // Called before any byte of a batch's replies leaves. False: the log has failed, so that nobody
-  // may be told that the changes are made; the session is closed.
-  bool MakeDurable();
+  // Called before any byte of a batch's replies leaves. If the log fails, errors take the place of
+  // all replies since the last call that succeeded: nobody may be told that the changes are made.
+  void MakeDurable();
   void set_reply_mode(ReplyMode mode) { reply_mode_ = mode; }
   ReplyMode reply_mode() const { return reply_mode_; }
 
@@ -89,6 +89,8 @@ class Session {
 
  private:
   bool EndRequested() const;
+  void NoteReply(size_t start);
+  void RefuseUnconfirmed(const Error& error);
   void Dispatch(Args args);
   void Run(const CommandInfo& info, Args args);
   void RejectUnknown(Args args, const CommandInfo* container);
@@ -104,6 +106,9 @@ class Session {
   bool authenticated_ = false;
   ReplyMode reply_mode_ = ReplyMode::kOn;
   std::optional<bool> synchronous_commit_;
+  // Replies in output_ that speak of changes which may not be durable, and where they begin.
+  size_t unconfirmed_replies_ = 0;
+  size_t unconfirmed_from_ = 0;
   CloseReason close_ = CloseReason::kNone;
   int socket_fd_;
   ClientInfo* client_;

@@ -26,11 +26,14 @@
 #include "shmem/latch.h"
 #include "shmem/segment.h"
 #include "shmem/stats.h"
+#include "storage/storage_failure.h"
 
 namespace warren {
 namespace {
 
 constexpr std::chrono::seconds kQuitPatience{5};  // from SIGQUIT to SIGKILL
+// From a failure of the disk to the end of all sessions, for them to tell their clients.
+constexpr std::chrono::milliseconds kLastWords{200};
 constexpr int kCloseAttempts = 3;
 constexpr ProcessKind kCloser = ProcessKind::kCheckpointer;
 constexpr std::string_view kTooManyClients = "-ERR max number of clients reached\r\n";
@@ -96,6 +99,7 @@ class Postmaster {
   void OnCloserEnd(const ChildEnd& end);
   void Reload();
   void ServeSettingsRequests();
+  void HeedStorageFailure();
 
   // -- Phases.
   void EnterPhase(Phase phase);
@@ -131,6 +135,7 @@ class Postmaster {
   ShutdownMode shutdown_ = ShutdownMode::kNone;
   RestartBreaker breaker_;
   bool restart_after_killing_ = false;
+  bool storage_failed_ = false;  // in this life of the segment
   int close_attempts_ = 0;
   bool closed_ = false;  // the store is on disk and marked as clean
   int exit_code_ = 0;
@@ -182,6 +187,7 @@ void Postmaster::OnSignal(int signal) {
   supervisor_.Reap([this](const ChildEnd& end) { OnChildEnd(end); });
   PublishConnectionCount();
   Advance();
+  HeedStorageFailure();
   switch (signal) {
     case SIGTERM:
       return BeginShutdown(shutdown_ == ShutdownMode::kNone ? ShutdownMode::kSmart
@@ -283,6 +289,16 @@ void Postmaster::ServeSettingsRequests() {
   if (SettingsGeneration() != before) supervisor_.SignalAll(SIGURG);
 }
 
+// Whoever met it has told us by a signal.
+void Postmaster::HeedStorageFailure() {
+  if (phase_ != Phase::kRunning || storage_failed_ || !StorageHasFailed()) return;
+  storage_failed_ = true;
+  log::Error("{}: stopping all processes", StorageFailure().message);
+  After(kLastWords, [this] {
+    if (phase_ == Phase::kRunning) BeginCrashRestart();
+  });
+}
+
 // -- Phases
 
 void Postmaster::EnterPhase(Phase phase) {
@@ -371,10 +387,10 @@ void Postmaster::BeginKilling(int exit_code) {
 }
 
 void Postmaster::RestartAfterCrash() {
-  restart_after_killing_ = false;
+  restart_after_killing_ = storage_failed_ = false;
   const Status prepared = PrepareCrashRestart(GetSettings());
   if (!prepared.ok()) {
-    log::Error("{}", prepared.error().message);
+    log::Error("the server cannot start over and stops: {}", prepared.error().message);
     acceptor_.Stop();
     return Finish(1);
   }

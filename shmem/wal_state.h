@@ -39,7 +39,7 @@ struct WalState {
   alignas(kCacheLineBytes) std::atomic<Lsn> write;  // handed to the kernel
   std::atomic<Lsn> flush;                           // durable
   // The errno of the write or sync after which nothing more is believed durable; 0 while all is
-  // well.
+  // well. The postmaster starts over then, and after data_failure.
   std::atomic<int32_t> failure;
 
   // -- Written by the WAL writer.
@@ -58,7 +58,7 @@ struct WalState {
   std::atomic<Lsn> redo_limit;
 
   // -- Written by the checkpointer.
-  // The errno of a failed sync of the data file, after which no checkpoint can succeed; or 0.
+  // The errno of a failed sync of the data file, after which nothing is accepted; or 0.
   std::atomic<int32_t> data_failure;
 };
 

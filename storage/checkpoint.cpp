@@ -7,6 +7,7 @@
 #include "base/ordered_store.h"
 #include "shmem/buffer_cache.h"
 #include "shmem/segment.h"
+#include "storage/storage_failure.h"
 #include "storage/wal.h"
 #include "storage/wal_format.h"
 #include "storage/wal_retention.h"
@@ -50,18 +51,12 @@ Result<Lsn> BeginCheckpoint() {
 Result<CheckpointSummary> RunCheckpoint(StoreRedoBegin store, CheckpointPace pace,
                                         uint64_t keep_segments) {
   WalState& state = Segment::Wal();
-  if (const int failure = state.data_failure.load(); failure != 0) {
-    return MakeError(
-        ErrorCode::kIo,
-        "checkpoint: an earlier sync of the data file failed ({}); redo at the next start "
-        "brings its pages back",
-        std::strerror(failure));
-  }
+  if (StorageHasFailed()) return StorageFailure();
   CheckpointSummary summary;
   ASSIGN_OR_RETURN(summary.redo_begin, BeginCheckpoint());
   ASSIGN_OR_RETURN(summary.pages_written, BufferCache::WriteDirty(pace));
   if (Status synced = BufferCache::Sync(); !synced.ok()) {
-    StoreAfter(state.data_failure, EIO);
+    DeclareDataFileFailed(errno);
     return std::move(synced).error();
   }
   // The control file must not name a record that a power failure could take away.

@@ -46,8 +46,8 @@ struct CheckpointSummary {
 };
 
 // One process at a time (the checkpointer). After a failed sync no checkpoint succeeds until the
-// server is started again: the kernel may have dropped pages that are clean for us, and only redo
-// from the last good checkpoint brings them back.
+// server has started over (storage_failure.h): the kernel may have dropped pages that are clean for
+// us, and only redo from the last good checkpoint brings them back.
 Result<CheckpointSummary> RunCheckpoint(StoreRedoBegin store, CheckpointPace pace,
                                         uint64_t keep_segments);
 

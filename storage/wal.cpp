@@ -15,6 +15,7 @@
 #include "shmem/latch.h"
 #include "shmem/segment.h"
 #include "shmem/stats.h"
+#include "storage/storage_failure.h"
 #include "storage/wal_format.h"
 #include "storage/wal_segments.h"
 
@@ -86,14 +87,6 @@ Lsn PlaceFor(Lsn log_end, uint64_t bytes) {
   return segment_begin + kSegmentStartRecordBytes;
 }
 
-Status FailureError() {
-  return MakeError(
-      ErrorCode::kIo,
-      "write-ahead log: writing it failed ({}), no change is accepted until the server "
-      "is started again",
-      std::strerror(State().failure.load()));
-}
-
 Status EnsureAllocatedTo(Lsn end) {
   const ExclusiveLock lock(Segment::WalSegmentLock());
   for (;;) {
@@ -158,13 +151,13 @@ Result<WalInsertion> WalInsertion::Begin(size_t body_bytes) NO_THREAD_SAFETY_ANA
     AcquireExclusive(Segment::WalInsertLock());
     const Lsn log_end = State().insert.load(std::memory_order_relaxed);
     WalInsertion insertion(log_end, PlaceFor(log_end, bytes), PlaceFor(log_end, bytes) + bytes);
-    const bool failed = State().failure.load() != 0;
+    const bool failed = StorageHasFailed();
     const bool allocated = insertion.end_ <= State().allocated_end.load();
     const bool fits = insertion.end_ - State().flush.load() <= Ring().size();
     if (!failed && allocated && fits) return insertion;
     const Lsn end = insertion.end_;
     { const WalInsertion let_go = std::move(insertion); }
-    if (failed) return FailureError().error();
+    if (failed) return StorageFailure();
     if (!allocated) RETURN_IF_ERROR(EnsureAllocatedTo(end));
     if (!fits) RETURN_IF_ERROR(Wal::Flush(log_end));
   }
@@ -224,7 +217,7 @@ Status Wal::Flush(Lsn lsn) {
   const int64_t began_ns = MonotonicNs();
   const ScopedWait wait(WaitEvent::kWalFlush);
   while (state.flush.load(std::memory_order_acquire) < lsn) {
-    if (state.failure.load() != 0) return FailureError();
+    if (state.failure.load() != 0) return StorageFailure();
     // Not acquired means that a flusher has just finished: perhaps it took us along.
     if (!AcquireExclusiveOrWait(Segment::WalFlushLock())) continue;
     Status status;
@@ -232,12 +225,12 @@ Status Wal::Flush(Lsn lsn) {
       status = FlushLocked();
       // Before the lock is let go: nobody may take the log for healthy once a sync has failed, for
       // the kernel may have dropped the bytes and would report success the next time.
-      if (!status.ok()) StoreAfter(state.failure, errno == 0 ? EIO : errno);
+      if (!status.ok()) DeclareLogFailed(errno);
     }
     ReleaseExclusive(Segment::WalFlushLock());
     if (!status.ok()) {
       log::Error("{}", status.error().message);
-      return status;
+      return StorageFailure();
     }
   }
   Stats::Add(StatId::kWalFlushWaits);
@@ -296,9 +289,11 @@ Result<Lsn> Wal::RescueRing() {
     RETURN_IF_ERROR(WalSegments::Write(at, record.data(), bytes));
     at += AlignLsn(header.bytes);
   }
-  RETURN_IF_ERROR(WalSegments::Sync(SegmentOf(at)));
-  if (SegmentOf(state.flush.load()) != SegmentOf(at)) {
-    RETURN_IF_ERROR(WalSegments::Sync(SegmentOf(state.flush.load())));
+  // None beyond the last byte: where the log ends exactly with a segment, the next may not exist.
+  const Lsn durable = state.flush.load();
+  for (uint64_t segment = SegmentOf(durable); at > durable && segment <= SegmentOf(at - 1);
+       ++segment) {
+    RETURN_IF_ERROR(WalSegments::Sync(segment));
   }
   return at;
 }

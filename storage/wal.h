@@ -68,7 +68,7 @@ class Wal {
 
   // Returns when everything before `lsn` is durable; at once when it is. Waiters are served by one
   // flusher at a time, which takes all of them along. May be called while holding pages. kIo: the
-  // log has failed and accepts nothing more.
+  // log has failed and accepts nothing more (storage_failure.h).
   static Status Flush(Lsn lsn);
   static Status FlushAll();
 
