@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/ordered_store.h"
 #include "conf/settings.h"
@@ -13,6 +14,7 @@
 #include "storage/wal_archive.h"
 #include "storage/wal_format.h"
 #include "storage/wal_segments.h"
+#include "storage/wal_time.h"
 
 namespace warren {
 namespace {
@@ -27,15 +29,36 @@ class Archiver {
     const std::string& archive = GetSettings().wal_archive_directory;
     if (archive != archive_) Change(archive);
     if (archive_.empty()) return kUntilWoken;
-    if (Status status = ArchiveAll(); !status.ok()) {
-      Report(status.error().message);
-      return kRetryMs;
-    }
-    Report("");
-    return kUntilWoken;
+    Status status = FillSegmentIfDue();
+    if (status.ok()) status = ArchiveAll();
+    Report(status.ok() ? "" : status.error().message);
+    return status.ok() ? NextWaitMs() : kRetryMs;
   }
 
  private:
+  static int64_t NowMs() { return MonotonicUs() / 1000; }
+
+  // Nothing is due as long as nothing was changed; checkpoints and filling up write to the log,
+  // too.
+  Status FillSegmentIfDue() {
+    const int64_t timeout_ms = GetSettings().wal_archive_timeout_ms;
+    if (timeout_ms == 0 || NowMs() - filled_at_ms_ < timeout_ms) return {};
+    const uint64_t changes = Stats::Read(StatId::kMiniTransactions);
+    if (changes == changes_filled_) return {};
+    RETURN_IF_ERROR(FillSegment());
+    RETURN_IF_ERROR(Wal::FlushAll());
+    filled_at_ms_ = NowMs();
+    changes_filled_ = changes;
+    return {};
+  }
+
+  int64_t NextWaitMs() const {
+    const int64_t timeout_ms = GetSettings().wal_archive_timeout_ms;
+    if (timeout_ms == 0) return kUntilWoken;
+    const int64_t left_ms = filled_at_ms_ + timeout_ms - NowMs();
+    return left_ms > 0 ? left_ms : timeout_ms;
+  }
+
   void Change(const std::string& archive) {
     archive_ = archive;
     next_ = 0;
@@ -57,6 +80,8 @@ class Archiver {
       }
       if (*archived) {
         Stats::Add(StatId::kWalFilesArchived);
+        state_.last_archived_us.store(WallClockUs());
+        state_.last_archived.store(next_);
         log::Info("log file {} is in the archive", WalSegmentName(next_));
       }
       StoreAfter(state_.archived_before, ++next_);
@@ -66,6 +91,7 @@ class Archiver {
 
   // One line when it begins to fail, fails differently, or works again.
   void Report(const std::string& failure) {
+    state_.archive_failing.store(failure.empty() ? 0 : 1);
     if (failure == failure_) return;
     failure_ = failure;
     if (failure.empty()) return log::Notice("archiving works again");
@@ -77,6 +103,8 @@ class Archiver {
   std::string archive_;
   std::string failure_;
   uint64_t next_ = 0;
+  int64_t filled_at_ms_ = NowMs();
+  uint64_t changes_filled_ = ~uint64_t{0};  // how many there had been then; nobody knows at first
 };
 
 }  // namespace

@@ -51,6 +51,10 @@ struct WalState {
   std::atomic<uint64_t> archiver;  // its PackedOwner, to be woken
   // Segments with lower numbers are in the archive; 0: it has not looked yet.
   std::atomic<uint64_t> archived_before;
+  // The newest segment that it has copied itself, and WallClockUs of that; 0: none since the start.
+  std::atomic<uint64_t> last_archived;
+  std::atomic<int64_t> last_archived_us;
+  std::atomic<uint32_t> archive_failing;  // 1: the last attempt failed
 
   // -- Written by the startup process: how far redo is. It ends at `redo_limit` at the latest.
   std::atomic<Lsn> redo_begin;  // 0 while there is no redo

@@ -1,7 +1,10 @@
 #include "storage/wal_time.h"
 
+#include <algorithm>
+#include <array>
 #include <cstring>
 #include <ctime>
+#include <span>
 
 #include "base/clock.h"
 #include "base/ordered_store.h"
@@ -12,6 +15,8 @@
 
 namespace warren {
 namespace {
+
+constexpr size_t kFillBytes = 64 * 1024;
 
 // Behind the true time by a tick of the kernel at most, and much cheaper to ask for.
 int64_t CoarseClockUs() { return ReadClockNs(CLOCK_REALTIME_COARSE) / 1000; }
@@ -36,6 +41,25 @@ Status MarkTimeIfDue() {
   const TimeMark mark{.wall_clock_us = now_us};
   insertion.Publish(kTimeMark, 0, std::as_bytes(std::span(&mark, 1)), {}, 0, nullptr);
   return {};
+}
+
+Status FillSegment() {
+  static constexpr std::array<std::byte, kFillBytes> kZeros{};
+  const uint64_t segment = SegmentOf(Wal::InsertPosition());
+  for (;;) {
+    const Lsn at = Wal::InsertPosition();
+    // Others insert meanwhile; the last mark may then find itself in the next segment.
+    if (SegmentOf(at) != segment || SegmentOffset(at) <= kSegmentStartRecordBytes) return {};
+    const uint64_t rest = kSegmentBytes - SegmentOffset(at);
+    const size_t needed = sizeof(WalRecordHeader) + sizeof(TimeMark);
+    const size_t fill = rest > needed ? std::min<size_t>(rest - needed, kFillBytes) : 0;
+    const WalPiece piece = std::span(kZeros).first(fill);
+    const uint64_t tail_hash = fill == 0 ? 0 : WalTailHash(std::span(&piece, 1));
+    const TimeMark mark{.wall_clock_us = CoarseClockUs()};
+    ASSIGN_OR_RETURN(WalInsertion insertion, WalInsertion::Begin(sizeof mark + fill));
+    insertion.Publish(kTimeMark, 0, std::as_bytes(std::span(&mark, 1)),
+                      std::span(&piece, fill == 0 ? 0 : 1), tail_hash, nullptr);
+  }
 }
 
 std::optional<int64_t> TimeOf(const WalRecord& record) {

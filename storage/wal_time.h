@@ -29,6 +29,10 @@ inline constexpr int64_t kTimeMarkEveryUs = 100'000;
 // Before a change is made. kNoSpace, kIo: of the log; nothing happened.
 Status MarkTimeIfDue();
 
+// Fills what is left of the present segment with marks that are as long as that takes, so that it
+// can be archived. Does nothing when nothing but its start is in it. kNoSpace, kIo: of the log.
+Status FillSegment();
+
 // The time that a record bears, if it bears one.
 std::optional<int64_t> TimeOf(const WalRecord& record);
 

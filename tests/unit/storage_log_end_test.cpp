@@ -143,6 +143,27 @@ TEST_CASE("a segment is asked for when the one before is whole, and read on") {
   std::filesystem::rename(hidden, second);
 }
 
+TEST_CASE("filling a segment up completes it with its last change's time, and an empty one stays") {
+  StoreWorld world;
+  Put("a", "1");
+  const Lsn change = Wal::InsertPosition();
+  MustSucceed(FillSegment());
+  const Lsn full = Wal::InsertPosition();
+  CHECK(SegmentOf(change) == 1);
+  CHECK(full >= 2 * kSegmentBytes - sizeof(WalRecordHeader));
+  CHECK(full <=
+        2 * kSegmentBytes + kSegmentStartRecordBytes + sizeof(WalRecordHeader) + sizeof(TimeMark));
+  MustSucceed(FillSegment());
+  if (SegmentOffset(full) == 0) CHECK(Wal::InsertPosition() == full);
+  Put("b", "2");
+  MustSucceed(Wal::FlushAll());
+  world.Stop();
+  world.Start();
+  CHECK(Get("a") == "1");
+  CHECK(Get("b") == "2");
+  MustSucceed(Store::Check());
+}
+
 TEST_CASE("a log file is told from one with another number, of another store, or made ahead") {
   StoreWorld world;
   Put("a", "1");
