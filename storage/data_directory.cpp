@@ -293,6 +293,9 @@ Status DataDirectory::Recover() {
     log::Notice("{}: it was not shut down cleanly, redo begins at {}", Named(g_directory),
                 FormatLsn(g_control.redo_begin));
   }
+  // A process that died may have written what it could not sync any more. Redo reads that all the
+  // same; so it must be durable before a page bears its LSN and before the log goes on behind it.
+  RETURN_IF_ERROR(WalSegments::SyncFrom(SegmentOf(g_control.redo_begin)));
   ASSIGN_OR_RETURN(const RedoSummary summary, RedoFromCheckpoint());
   RETURN_IF_ERROR(CheckNothingIsCutOff());
   // The images in the log since `redo_begin` stay good: the log goes on, and redo would begin

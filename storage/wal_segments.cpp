@@ -110,6 +110,14 @@ Status WalSegments::Sync(uint64_t segment_no) {
   return {};
 }
 
+Status WalSegments::SyncFrom(uint64_t first) {
+  ASSIGN_OR_RETURN(const std::vector<uint64_t> present, List());
+  for (const uint64_t number : present) {
+    if (number >= first) RETURN_IF_ERROR(Sync(number));
+  }
+  return SyncDirectory(g_directory);
+}
+
 Result<size_t> WalSegments::Read(Lsn at, std::byte* bytes, size_t size) {
   const std::string path = PathOf(SegmentOf(at));
   const UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));

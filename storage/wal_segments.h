@@ -45,6 +45,9 @@ class WalSegments {
   // Removes all segments from `first` on. For a log that nobody uses.
   static Status RemoveFrom(uint64_t first);
 
+  // Makes every segment from `first` on durable, and their names.
+  static Status SyncFrom(uint64_t first);
+
   // Removes what an interrupted Ensure left. Startup only.
   static Status RemoveLeftovers();
 };

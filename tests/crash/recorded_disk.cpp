@@ -134,25 +134,27 @@ void RecordedDisk::ApplyTo(Bytes& content, const DiskChange& change, uint64_t se
   }
 }
 
-void RecordedDisk::WriteAfterPowerLoss(const std::string& directory, uint64_t sector_bytes,
-                                       std::mt19937_64& random) const {
-  std::mt19937_64* const chance = sector_bytes == 0 ? nullptr : &random;
+void RecordedDisk::Write(const std::string& directory, uint64_t sector_bytes,
+                         std::mt19937_64* random) const {
   Names names = durable_;
   for (const NameChange& change : unsynced_names_) {
     const bool possible = change.call == FileCall::kCreate || names.contains(change.path);
-    if (possible && (chance == nullptr || random() % 2 == 0)) ApplyTo(names, change);
+    if (possible && (random == nullptr || (*random)() % 2 == 0)) ApplyTo(names, change);
   }
   std::filesystem::remove_all(directory);
   for (const auto& [path, file] : names) {
-    if (file->unsynced.empty()) {
-      WriteBytes(directory + "/" + path, file->durable);
-      continue;
-    }
     Bytes content = file->durable;
-    for (const DiskChange& change : file->unsynced) ApplyTo(content, change, sector_bytes, chance);
+    for (const DiskChange& change : file->unsynced) ApplyTo(content, change, sector_bytes, random);
     WriteBytes(directory + "/" + path, content);
   }
 }
+
+void RecordedDisk::WriteAfterPowerLoss(const std::string& directory, uint64_t sector_bytes,
+                                       std::mt19937_64& random) const {
+  Write(directory, sector_bytes, &random);
+}
+
+void RecordedDisk::WriteAll(const std::string& directory) const { Write(directory, 0, nullptr); }
 
 void RecordedDisk::WriteSyncedOnly(const std::string& directory) const {
   std::filesystem::remove_all(directory);

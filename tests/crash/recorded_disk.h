@@ -37,13 +37,14 @@ class RecordedDisk {
   // The next change, as the program made it.
   void Make(const DiskChange& change);
 
-  // Fills `directory` with what the disk may hold if the power fails now.
-  // `sector_bytes` is what is written whole; 0: everything that was written is there, as after the
-  // death of the process alone.
+  // Each fills `directory` with what the disk may hold if the power fails now.
+  // `sector_bytes` is what is written whole.
   void WriteAfterPowerLoss(const std::string& directory, uint64_t sector_bytes,
                            std::mt19937_64& random) const;
   // Nothing that was not synced is there.
   void WriteSyncedOnly(const std::string& directory) const;
+  // Everything is there, as after the death of the process alone.
+  void WriteAll(const std::string& directory) const;
 
  private:
   using Bytes = std::vector<std::byte>;
@@ -59,6 +60,8 @@ class RecordedDisk {
     std::shared_ptr<File> file;
   };
 
+  // By chance if there is `random`, else everything.
+  void Write(const std::string& directory, uint64_t sector_bytes, std::mt19937_64* random) const;
   void ChangeNames(const DiskChange& change);
   void Sync(const std::string& path);
   static void ApplyTo(Names& names, const NameChange& change);

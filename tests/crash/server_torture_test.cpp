@@ -61,6 +61,7 @@ class Torture {
     stop = true;
     for (auto& done : work) Expect(done.get());
     if (kind >= 8) KillWhileItRecovers();
+    if (!server_.running()) CheckDirectory();
     if (!server_.running()) server_.Start();
     REQUIRE_MESSAGE(server_.WaitReady(), server_.log());
     VerifyAll();
@@ -69,6 +70,7 @@ class Torture {
   // A clean end and a start that has nothing to recover.
   void RestartCleanly() {
     CHECK(server_.Stop() == 0);
+    CheckDirectory();
     server_.Start();
     VerifyAll();
   }
@@ -85,6 +87,12 @@ class Torture {
   static void Pass(uint64_t milliseconds) { poll(nullptr, 0, static_cast<int>(milliseconds)); }
 
   static void Expect(const std::string& failure) { CHECK_MESSAGE(failure.empty(), failure); }
+
+  // As the next start would leave it.
+  void CheckDirectory() {
+    const ProgramResult checked = RunWarren({"check", server_.directory()});
+    CHECK_MESSAGE(checked.exit_code == 0, checked.output);
+  }
 
   // Postmaster and children in any order, so that some outlive others by moments.
   void KillAll() {

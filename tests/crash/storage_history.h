@@ -31,7 +31,17 @@ class History {
   // Everything so far is durable.
   void Acknowledge() { acknowledged_ = changes_.size(); }
 
+  // As a later life finds it: the changes behind the first `done` never were, and of these no more
+  // than `acknowledged` are known to be durable.
+  void CutTo(size_t done, size_t acknowledged) {
+    changes_.resize(done);
+    acknowledged_ = acknowledged;
+    now_ = base_;
+    for (const Change& change : changes_) Apply(change, now_);
+  }
+
   const State& now() const { return now_; }
+  size_t size() const { return changes_.size(); }
   size_t acknowledged() const { return acknowledged_; }
 
   // The least number of changes, not below `at_least`, that explains what was found.

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <functional>
+#include <optional>
 #include <random>
 #include <vector>
 
@@ -53,8 +54,8 @@ void CheckSample(const History& history, size_t acknowledged) {
   CHECK(CheckAgainst(history, acknowledged) == "");
 }
 
-// At each `stride`-th place of the recording.
-void SweepPowerLoss(const Recording& recording, RecordedDisk& disk, size_t stride, int samples) {
+// At each `stride`-th place of the recording. Returns how many power failures there were.
+int SweepPowerLoss(const Recording& recording, RecordedDisk& disk, size_t stride, int samples) {
   std::mt19937_64 random(11);
   int checked = 0;
   for (size_t done = 0; done < recording.changes.size(); ++done) {
@@ -64,7 +65,7 @@ void SweepPowerLoss(const Recording& recording, RecordedDisk& disk, size_t strid
     const size_t acknowledged = recording.AcknowledgedBefore(done + 1);
     disk.WriteSyncedOnly(SampleDirectory());
     CheckSample(recording.history, acknowledged);
-    disk.WriteAfterPowerLoss(SampleDirectory(), 0, random);
+    disk.WriteAll(SampleDirectory());
     CheckSample(recording.history, acknowledged);
     for (int i = 0; i < samples; ++i) {
       const uint64_t sector_bytes = i % 2 == 0 ? 512 : 4096;
@@ -74,7 +75,44 @@ void SweepPowerLoss(const Recording& recording, RecordedDisk& disk, size_t strid
     }
     checked += 2 + samples;
   }
+  return checked;
+}
+
+void Report(const Recording& recording, int checked) {
   std::printf("%zu changes of the disk, %d power failures\n", recording.changes.size(), checked);
+}
+
+// Counts of changes after which bytes of the log are written, but not synced.
+std::vector<size_t> LogWritesNotSynced(const Recording& recording) {
+  std::vector<size_t> counts;
+  for (size_t i = 0; i < recording.changes.size(); ++i) {
+    const DiskChange& change = recording.changes[i];
+    const bool of_log = change.path.find("/wal/0") != std::string::npos;
+    if (of_log && change.call == FileCall::kWrite) counts.push_back(i + 1);
+  }
+  return counts;
+}
+
+// The first life, which ends when its disk has made `changes` of its changes, is followed by one
+// that recovers and works; both are on `disk`. What happens in the second one.
+Recording LiveAgainAfter(const Recording& first, size_t changes, RecordedDisk& disk) {
+  for (size_t i = 0; i < changes; ++i) disk.Make(first.changes[i]);
+  disk.WriteAll(RecordedDirectory());
+  Recording second;
+  const size_t acknowledged = first.AcknowledgedBefore(changes);
+  second.history = first.history;
+  second.history.CutTo(second.history.size(), acknowledged);
+  Record(second, [&](History& history) {
+    Life life(RecordedDirectory());
+    REQUIRE(life.Start().ok());
+    const Result<History::State> found = ReadAll();
+    REQUIRE(found.ok());
+    const std::optional<size_t> done = history.Explain(*found, acknowledged);
+    REQUIRE(done.has_value());
+    history.CutTo(*done, acknowledged);
+    REQUIRE(WorkAgain(history).ok());
+  });
+  return second;
 }
 
 }  // namespace
@@ -90,8 +128,8 @@ TEST_CASE("whenever the power fails, what was acknowledged is there and nothing 
     RunScript(history);
   });
   REQUIRE(recording.changes.size() > 250);
-  SweepPowerLoss(recording, disk, FullForm() ? 1 : recording.changes.size() / 20,
-                 FullForm() ? 4 : 2);
+  Report(recording, SweepPowerLoss(recording, disk, FullForm() ? 1 : recording.changes.size() / 20,
+                                   FullForm() ? 4 : 2));
 }
 
 TEST_CASE("the power may fail again during redo, the first checkpoint after it and a clean end") {
@@ -115,8 +153,31 @@ TEST_CASE("the power may fail again during redo, the first checkpoint after it a
     REQUIRE(WorkAgain(recorded).ok());
     REQUIRE(DataDirectory::CloseCleanly().ok());
   });
-  SweepPowerLoss(recording, disk, FullForm() ? 1 : recording.changes.size() / 10,
-                 FullForm() ? 4 : 2);
+  Report(recording, SweepPowerLoss(recording, disk, FullForm() ? 1 : recording.changes.size() / 10,
+                                   FullForm() ? 4 : 2));
+}
+
+TEST_CASE("a process that dies may leave un-synced bytes, which its successor does not rely on") {
+  CopyDirectory(GetSpecimen().directory, RecordedDirectory());
+  Recording first;
+  first.history.BeginWith(GetSpecimen().state);
+  Record(first, [](History& history) {
+    Life life(RecordedDirectory());
+    REQUIRE(life.Start().ok());
+    RunScript(history);
+  });
+  int checked = 0;
+  const std::vector<size_t> deaths = LogWritesNotSynced(first);
+  REQUIRE(deaths.size() > 20);
+  for (size_t i = 0; i < deaths.size(); i += FullForm() ? 1 : deaths.size() / 8) {
+    const size_t changes = deaths[i];
+    CAPTURE(changes);
+    CopyDirectory(GetSpecimen().directory, RecordedDirectory());
+    RecordedDisk disk(RecordedDirectory());
+    const Recording second = LiveAgainAfter(first, changes, disk);
+    checked += SweepPowerLoss(second, disk, FullForm() ? 4 : 1 + second.changes.size() / 5, 1);
+  }
+  Report(first, checked);
 }
 
 }  // namespace warren::test
