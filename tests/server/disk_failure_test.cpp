@@ -139,6 +139,17 @@ TEST_CASE("when the disk is full, writes say so, reads go on, and room is all it
   CHECK(server.Stop() == 0);
 }
 
+TEST_CASE("CHECKPOINT does not wait for a checkpoint that takes its time") {
+  Server server({"--max_wal_size", "64mb", "--checkpoint_timeout", "1h"});
+  Connection connection = server.Connect();
+  const std::string value(60'000, 'v');
+  // More log than starts one by itself, whose writes are spread over most of an hour.
+  for (int i = 0; i < 700; ++i) connection.Append({"SET", "key" + std::to_string(i % 100), value});
+  for (int i = 0; i < 700; ++i) REQUIRE(connection.Receive().ok());
+  CHECK(connection("CHECKPOINT").ok());
+  CHECK(server.LogContains("checkpoint (log size)"));
+}
+
 TEST_CASE("a log that cannot be written is an error to its clients, and the server starts over") {
   Server server;
   Connection writer = server.Connect();
