@@ -152,8 +152,9 @@ Status CheckEnd(const LogEnd& end, const LogTarget& target, const BackupManifest
                      stop, end.reason);
   }
   const bool wanted = target.lsn.has_value() || target.time_us.has_value();
-  const bool exactly_there = target.lsn.has_value() && *target.lsn == end.end;
-  if (!wanted || end.target_reached || exactly_there) return {};
+  // No record ends behind the position, but padding may.
+  const bool reached = end.target_reached || (target.lsn.has_value() && *target.lsn <= end.end);
+  if (!wanted || reached) return {};
   return MakeError(
       ErrorCode::kGeneric,
       "the target lies behind the log at hand, with which any moment from {} to {} can "
