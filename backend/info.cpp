@@ -20,6 +20,7 @@
 #include "shmem/segment.h"
 #include "shmem/stats.h"
 #include "storage/store.h"
+#include "storage/wal_format.h"
 
 namespace warren {
 namespace {
@@ -121,6 +122,23 @@ void Persistence(Lines& lines) {
   lines.Add("loading", phase == ServerPhase::kStarting ? 1 : 0);
 }
 
+// Backups under way, and what the archiver does.
+void Archive(Lines& lines) {
+  const WalState& wal = Segment::Wal();
+  const auto slots = Segment::Procs().slots();
+  lines.Add("backups_in_progress", std::ranges::count_if(slots, [](const Proc& proc) {
+              return proc.life.load() == ProcLife::kRunning && proc.wal_hold.load() != 0;
+            }));
+  const bool on = !GetSettings().wal_archive_directory.empty();
+  const bool failing = wal.archive_failing.load() != 0;
+  lines.Add("archive_status", on ? (failing ? "err" : "ok") : "off");
+  lines.Add("archived_files", Stats::Read(StatId::kWalFilesArchived));
+  lines.Add("archive_failures", Stats::Read(StatId::kWalArchiveFailures));
+  const uint64_t last = wal.last_archived.load();
+  lines.Add("archive_last_file", last == 0 ? "" : WalSegmentName(last));
+  lines.Add("archive_last_time", wal.last_archived_us.load() / 1'000'000);
+}
+
 void Statistics(Lines& lines) {
   const auto add = [&lines](std::string_view name, StatId id) { lines.Add(name, Stats::Read(id)); };
   const uint64_t rejected = Stats::Read(StatId::kConnectionsRejectedLimit) +
@@ -201,6 +219,7 @@ constexpr Section kSections[] = {
     {"Clients", true, Clients},
     {"Memory", true, Memory},
     {"Persistence", true, Persistence},
+    {"Archive", true, Archive},
     {"Stats", true, Statistics},
     {"Replication", true, Replication},
     {"CPU", true, Cpu},

@@ -194,6 +194,7 @@ TEST_CASE("the log that a backup needs stays until its client is gone, however i
   Server server({"--shared_buffers", "4mb"});
   Connection backup = server.Connect();
   REQUIRE_FALSE(backup("BACKUP", "BEGIN").is_error());
+  CHECK(server.Command("INFO", "archive").text.find("backups_in_progress:1") != std::string::npos);
   const std::string needed = LogFiles(server.directory() + "/wal").front();
   const auto advance = [&] {
     FillLogFile(server);
@@ -471,6 +472,7 @@ TEST_CASE("an archive goes on after restarts, and after a time without a place f
   REQUIRE(server.Command("CHECKPOINT").ok());
   CHECK(WaitUntil([&] { return StatOf(server, "wal_archive_failures") > 0; }));
   CHECK(server.LogContains("can't be archived and is kept"));
+  CHECK(server.Command("INFO", "archive").text.find("archive_status:err") != std::string::npos);
   REQUIRE(server.Command("CHECKPOINT").ok());
   CHECK(LogFiles(server.directory() + "/wal").front() == oldest);
 
@@ -483,6 +485,9 @@ TEST_CASE("an archive goes on after restarts, and after a time without a place f
   server.Kill();
   server.Start();
   FillLogFile(server);
+  const std::string info = server.Command("INFO", "archive").text;
+  CHECK(info.find("archive_status:ok") != std::string::npos);
+  CHECK(info.find("backups_in_progress:0") != std::string::npos);
   const size_t least = 4;
   CHECK(WaitUntil([&] { return LogFiles(archive).size() >= least; }));
   const std::vector<std::string> files = LogFiles(archive);
