@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/clock.h"
@@ -14,6 +15,7 @@
 #include "shmem/segment.h"
 #include "storage/expiry.h"
 #include "storage/reclaim.h"
+#include "storage/truncate.h"
 #include "storage/wal.h"
 
 namespace warren {
@@ -115,8 +117,23 @@ class Vacuum {
     const uint32_t freed = CollectGarbage(kGarbageAtOnce);
     if (freed > 0) Wal::NoteAsynchronousChange();
     const int64_t naptime_ms = GetSettings().vacuum_naptime_ms;
-    idle_ms_ = freed > 0 ? naptime_ms : std::clamp(idle_ms_ * 2, naptime_ms, LongestSleepMs());
+    const bool shortened = CutIfLastingFree();
+    idle_ms_ = freed > 0 || shortened || cuttable_
+                   ? naptime_ms
+                   : std::clamp(idle_ms_ * 2, naptime_ms, LongestSleepMs());
     tidy_at_ms_ = MonotonicMs() + idle_ms_;
+  }
+
+  // A free end is cut when two looks in a row have found it: what was freed a moment ago may be
+  // wanted in the next.
+  bool CutIfLastingFree() {
+    const Result<PageNo> pages = FreeEndPages(EndSlack::kOneChunk);
+    const bool again = std::exchange(cuttable_, pages.ok() && *pages > 0) && cuttable_;
+    if (!again) return false;
+    cuttable_ = false;
+    const Result<PageNo> cut = CutFreeEnd(EndSlack::kOneChunk);
+    if (!cut.ok()) log::Error("vacuum: {}", cut.error().message);
+    return cut.ok() && *cut > 0;
   }
 
   // -- Requests.
@@ -141,7 +158,8 @@ class Vacuum {
     }
     while (CollectGarbage(kGarbageAtOnce) > 0 && !Latch::TerminateRequested()) {
     }
-    return {};
+    const Result<PageNo> cut = CutFreeEnd(EndSlack::kNone);
+    return cut.ok() ? Status() : Status(cut.error());
   }
 
   // -- Sleep.
@@ -179,7 +197,8 @@ class Vacuum {
   uint32_t last_database_ = 0;
   std::vector<int64_t> rest_until_ms_ = std::vector<int64_t>(databases(), 0);
   int64_t tidy_at_ms_ = 0;
-  int64_t idle_ms_ = 0;  // between the last looks for garbage
+  int64_t idle_ms_ = 0;    // between the last looks for garbage
+  bool cuttable_ = false;  // at the last look
   std::string failure_;
 };
 

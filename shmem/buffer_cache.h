@@ -129,7 +129,8 @@ class BufferCache {
   // page that can't be written does not keep the others from it; the first error is returned.
   static Status WriteAll();
 
-  // Forgets pages >= first (file truncated); nobody may be using them.
+  // Forgets pages >= first, changed or not: they lie beyond the file's end, which has moved before.
+  // Waits for whoever is using one; the caller holds no page.
   static void DropFrom(PageNo first);
 
   // Asserts the rules above that can be seen at any moment: each in-use descriptor is found by its

@@ -61,7 +61,11 @@ struct WalState {
   std::atomic<Lsn> redo_at;
   std::atomic<Lsn> redo_limit;
 
-  // -- Written by the checkpointer.
+  // -- Written under the data file lock; lowered under the lock of the map page concerned, too.
+  // Where the data file ends (storage/README.md, "The file's end").
+  std::atomic<PageNo> data_file_pages;
+
+  // -- Written by the checkpointer, or by whoever failed to cut the data file.
   // The errno of a failed sync of the data file, after which nothing is accepted; or 0.
   std::atomic<int32_t> data_failure;
 };

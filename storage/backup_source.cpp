@@ -63,7 +63,6 @@ Result<BackupStart> BackupSource::Begin() {
   const Lsn start = Segment::Wal().redo_point.load();
   ProcArray::Self().wal_hold.store(start);
   t_backup = {.phase = Phase::kReading, .start = start, .stop = 0};
-  RETURN_IF_ERROR(DataFile::Get().RefreshPageCount());
   const Wal::Identity& identity = Wal::GetIdentity();
   return BackupStart{.start = start,
                      .page_count = DataFile::Get().page_count(),

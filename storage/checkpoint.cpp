@@ -53,7 +53,12 @@ Result<CheckpointSummary> RunCheckpoint(StoreRedoBegin store, CheckpointPace pac
   WalState& state = Segment::Wal();
   if (StorageHasFailed()) return StorageFailure();
   CheckpointSummary summary;
-  ASSIGN_OR_RETURN(summary.redo_begin, BeginCheckpoint());
+  {
+    // Not between the record of a cut of the data file and the end of its sync: redo from here on
+    // would not see the record.
+    const ExclusiveLock lock(Segment::DataFileLock());
+    ASSIGN_OR_RETURN(summary.redo_begin, BeginCheckpoint());
+  }
   ASSIGN_OR_RETURN(summary.pages_written, BufferCache::WriteDirty(pace));
   if (Status synced = BufferCache::Sync(); !synced.ok()) {
     DeclareDataFileFailed(errno);

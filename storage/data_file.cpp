@@ -9,10 +9,12 @@
 #include <cstring>
 
 #include "base/checksum.h"
+#include "base/fault_point.h"
 #include "base/file.h"
 #include "shmem/segment.h"
 #include "shmem/stats.h"
 #include "storage/page.h"
+#include "storage/storage_failure.h"
 
 namespace warren {
 namespace {
@@ -74,30 +76,35 @@ Status DataFile::OpenAs(const std::string& path, const std::string& directory, i
   if (!fd_.valid()) return SystemError(errno, fmt::format("data file \"{}\"", path), failure);
   read_only_ = (flags & O_ACCMODE) == O_RDONLY;
   directory_ = directory;
-  page_count_ = 0;
-  return RefreshPageCount();
+  page_count_ = &own_page_count_;
+  ASSIGN_OR_RETURN(const PageNo pages, PagesInFile());
+  page_count_->store(pages);
+  return {};
+}
+
+void DataFile::SharePageCount(std::atomic<PageNo>* shared) {
+  shared->store(page_count());
+  page_count_ = shared;
 }
 
 void DataFile::Close() {
   fd_.Reset();
-  page_count_ = 0;
+  page_count_ = &own_page_count_;
+  own_page_count_ = 0;
 }
 
-Status DataFile::RefreshPageCount() {
+Result<PageNo> DataFile::PagesInFile() const {
   struct stat status;
   if (fstat(fd_.get(), &status) != 0) return SystemError(errno, kFileName, "cannot stat");
-  const auto in_file = static_cast<PageNo>(static_cast<uint64_t>(status.st_size) / kPageBytes);
-  page_count_ = read_only_ ? std::max(in_file, page_count()) : in_file;
-  return {};
+  return static_cast<PageNo>(static_cast<uint64_t>(status.st_size) / kPageBytes);
 }
 
 Status DataFile::ReadPage(PageNo page_no, PageBytes page) {
-  if (page_no >= page_count_) {
-    RETURN_IF_ERROR(RefreshPageCount());
-    if (page_no >= page_count_) {
-      return MakeError(ErrorCode::kCorrupt, "{}: beyond the end of the file, which has {} pages",
-                       DescribePage(page_no), page_count());
-    }
+  // The buffer was tagged before this look: a cut moves the end first and then waits for buffers of
+  // pages beyond it, so what was read from the file is there until it has been read.
+  if (page_no >= page_count()) {
+    std::memset(page.data(), 0, kPageBytes);
+    return {};
   }
   {
     ScopedWait wait(WaitEvent::kDataFileRead);
@@ -148,22 +155,42 @@ Status DataFile::Allocate(PageNo first, PageNo count) {
 }
 
 Status DataFile::GrowTo(PageNo page_count) {
-  RETURN_IF_ERROR(RefreshPageCount());
-  if (page_count <= page_count_) return {};
-  if (!read_only_) RETURN_IF_ERROR(Allocate(page_count_, page_count - page_count_.load()));
-  page_count_ = page_count;
+  const PageNo end = this->page_count();
+  if (page_count <= end) return {};
+  if (!read_only_) RETURN_IF_ERROR(Allocate(end, page_count - end));
+  page_count_->store(page_count);
   return {};
+}
+
+Status DataFile::CutToEnd() {
+  if (read_only_) return {};
+  RETURN_IF_FAULT(kCutFile);
+  const ScopedWait wait(WaitEvent::kDataFileExtend);
+  if (ftruncate(fd_.get(), static_cast<off_t>(OffsetOf(page_count()))) != 0) {
+    return SystemError(errno, kFileName, "cannot cut its end off");
+  }
+  RETURN_IF_FAULT(kCutSync);
+  // The length is what has to be durable: fdatasync may leave a shorter one for later.
+  Stats::Add(StatId::kDataFileSyncs);
+  if (fsync(fd_.get()) != 0) return SystemError(errno, kFileName, "cannot sync");
+  FAULT_POINT(kCutDone);
+  return {};
+}
+
+PageNo DataFile::ChunkAt(PageNo page_count) {
+  return std::clamp(page_count / 16, kMinChunkPages, kMaxChunkPages);
 }
 
 Status DataFile::GrowBeyond(PageNo known_count) {
   ExclusiveLock lock(Segment::DataFileLock());
-  RETURN_IF_ERROR(RefreshPageCount());
   if (page_count() > known_count) return {};
+  // A cut that failed has left pages behind the end that are not all zeros.
+  if (StorageHasFailed()) return StorageFailure();
   ScopedWait wait(WaitEvent::kDataFileExtend);
-  for (PageNo chunk = std::clamp(page_count() / 16, kMinChunkPages, kMaxChunkPages);; chunk /= 2) {
+  for (PageNo chunk = ChunkAt(page_count());; chunk /= 2) {
     Status status = Allocate(page_count(), chunk);
     if (status.ok()) {
-      page_count_ += chunk;
+      page_count_->store(page_count() + chunk);
       return {};
     }
     if (status.error().code != ErrorCode::kNoSpace || chunk == 1) return status;

@@ -4,7 +4,8 @@
 // descriptor can be inherited by every process. The file grows in chunks of allocated (not sparse)
 // space, so that a full disk shows before any page is changed and never at a write-out.
 //
-// Locking: GrowBy takes Segment::DataFileLock(); the others none.
+// Locking: GrowBeyond takes Segment::DataFileLock(); MoveEndTo and CutToEnd are called with it
+// held, or by one who is alone; the others none.
 #pragma once
 
 #include <atomic>
@@ -27,34 +28,46 @@ class DataFile : public PageIo {
   Status OpenReadOnly(const std::string& path, const std::string& directory);
   void Close();
 
+  // A page beyond the end is all zeros (README.md, "The file's end").
   Status ReadPage(PageNo page_no, PageBytes page) override;
   Status WritePage(PageNo page_no, ConstPageBytes page) override;
   Status Sync() override;
 
   // Fills `bytes`, whole pages, with pages from `first` on as they lie in the file: unchecked, and
-  // perhaps torn if somebody is writing them. How many there were; fewer at the file's end.
+  // perhaps torn if somebody is writing them. How many there were; fewer at the file's end, also if
+  // it is being cut.
   Result<PageNo> ReadUnchecked(PageNo first, std::span<std::byte> bytes);
 
-  // Pages that the file has room for: no more than there are, and exactly as many after Refresh.
-  PageNo page_count() const { return page_count_.load(std::memory_order_relaxed); }
-  Status RefreshPageCount();
+  // Where the file ends. Changed under Segment::DataFileLock(), or by one who is alone.
+  PageNo page_count() const { return page_count_->load(); }
+  // From now on the number is kept in `shared`, for all processes that inherit this.
+  void SharePageCount(std::atomic<PageNo>* shared);
 
   // Makes the file longer than `known_count` pages, unless another process has done so meanwhile.
   // Takes a chunk that grows with the file; less, down to one page, when there is no room for it.
   // kNoSpace names the directory.
   Status GrowBeyond(PageNo known_count);
+  // How many pages it would take at that length.
+  static PageNo ChunkAt(PageNo page_count);
   // Without any lock, for a file that no other process uses: exactly to `page_count` pages.
   Status GrowTo(PageNo page_count);
+
+  // Moves the end back: nobody allocates beyond it any more. The file follows with CutToEnd,
+  // durably.
+  void MoveEndTo(PageNo page_count) { page_count_->store(page_count); }
+  Status CutToEnd();
 
  private:
   Status OpenAs(const std::string& path, const std::string& directory, int flags,
                 std::string_view failure);
   Status Allocate(PageNo first, PageNo count);
+  Result<PageNo> PagesInFile() const;
 
   UniqueFd fd_;
   bool read_only_ = false;
   std::string directory_;
-  std::atomic<PageNo> page_count_ = 0;  // grows only
+  std::atomic<PageNo> own_page_count_ = 0;
+  std::atomic<PageNo>* page_count_ = &own_page_count_;
 };
 
 // Are these bytes what WritePage wrote as `page_no`, or all zero? kCorrupt says what differs. Sets

@@ -88,4 +88,13 @@ std::optional<PageNo> FindPendingPage(const MapPage& map, PageNo map_page_no, Pa
   return first + *index;
 }
 
+PageNo EndOfUse(const MapPage& map, PageNo map_page_no, PageNo end) {
+  const PageNo first = map_page_no - 1;
+  for (PageNo page_no = std::min(end, first + kPagesPerMap); page_no-- > first;) {
+    if (page_no == map_page_no || GetPageState(map, page_no) == PageState::kFree) continue;
+    return std::max(page_no + 1, map_page_no + 1);
+  }
+  return first;
+}
+
 }  // namespace warren

@@ -59,4 +59,8 @@ std::optional<PageNo> FindFreePage(const MapPage& map, PageNo map_page_no, PageN
 // The same of pending pages.
 std::optional<PageNo> FindPendingPage(const MapPage& map, PageNo map_page_no, PageNo from);
 
+// Where the use of the group ends: behind its last page before `end` that is not free; its first
+// page if all are. The map page counts only for the others, but as long as one of them is in use.
+PageNo EndOfUse(const MapPage& map, PageNo map_page_no, PageNo end);
+
 }  // namespace warren

@@ -30,19 +30,17 @@ Status PageOverlay::Open(DataFile& file) {
   }
   unlink(path.c_str());
   file_ = &file;
-  RETURN_IF_ERROR(file.RefreshPageCount());
   file_pages_ = file.page_count();
   written_.clear();
   return {};
 }
 
 Status PageOverlay::ReadPage(PageNo page_no, PageBytes page) {
+  if (page_no >= file_->page_count()) return file_->ReadPage(page_no, page);  // all zeros
   if (page_no < written_.size() && written_[page_no]) {
     return PreadFully(fd_.get(), page, uint64_t{page_no} * kPageBytes, "temporary file");
   }
-  if (page_no < file_pages_ || page_no >= file_->page_count()) {
-    return file_->ReadPage(page_no, page);
-  }
+  if (page_no < file_pages_) return file_->ReadPage(page_no, page);
   std::ranges::fill(page, std::byte{0});  // the file would have been made longer
   return {};
 }

@@ -118,6 +118,10 @@ struct FreePagesPayload {
   PageNo next_level;  // of a garbage tree: see NodeHeader
   uint32_t reserved;
 };
+struct CutFilePayload {
+  PageNo page_count;  // of the file from then on
+  uint32_t reserved;
+};
 struct CatalogCountsPayload {
   uint64_t keys;
   uint64_t expires;

@@ -54,6 +54,7 @@ class Redoer {
     for (size_t i = 0; i < view.pages().size(); ++i) {
       RETURN_IF_ERROR(ApplyToPage(view, view.pages()[i], images[i], record.end));
     }
+    if (view.header().type == RecordType::kCutFile) RETURN_IF_ERROR(CutFile(record, view));
     // A flag cleared when the record was made means that the count belongs to another incarnation.
     if (view.header().database < Segment::Config().database_count) StoreCounts(view.header());
     return {};
@@ -79,6 +80,18 @@ class Redoer {
     page->MarkDirty();
     ApplyRecord(view, ref, page->bytes(), lsn);
     return {};
+  }
+
+  // Later records make the pages beyond anew; what is in the file from after them is made again, too.
+  Status CutFile(const WalRecord& record, RecordView view) {
+    DataFile& file = DataFile::Get();
+    const PageNo end = view.payload<CutFilePayload>().page_count;
+    if (end < kFirstFreePage) return RecordError(record, fmt::format("a file of {} pages", end));
+    if (end >= file.page_count()) return {};
+    file.MoveEndTo(end);
+    BufferCache::DropFrom(end);
+    std::erase_if(unreadable_, [&](PageNo page_no) { return page_no >= end; });
+    return file.CutToEnd();
   }
 
   Status NoteUnreadable(PageNo page_no, Error error) {

@@ -29,7 +29,6 @@ Status StoreChecker::Run() {
 
 Status StoreChecker::Run(FaultList& faults, FunctionRef<bool()> keep_going) {
   const Operation operation;
-  RETURN_IF_ERROR(DataFile::Get().RefreshPageCount());
   faults_ = &faults;
   keep_going_ = &keep_going;
   uses_.assign(DataFile::Get().page_count(), Use::kNone);

@@ -168,9 +168,7 @@ class ScanBatch {
 
   Result<SharedPage> Resume() {
     const PageNo page_no = PageOfCursor(cursor_);
-    DataFile& file = DataFile::Get();
-    if (page_no >= file.page_count()) RETURN_IF_ERROR(file.RefreshPageCount());
-    if (page_no < kFirstFreePage || page_no >= file.page_count()) return First();
+    if (page_no < kFirstFreePage || page_no >= DataFile::Get().page_count()) return First();
     ASSIGN_OR_RETURN(const uint32_t incarnation, Incarnation());
     ASSIGN_OR_RETURN(SharedPage leaf, BufferCache::GetShared(page_no));
     const auto& header = leaf.As<PageHeader>();

@@ -15,6 +15,8 @@
 #include "shmem/stats.h"
 #include "storage/checkpoint.h"
 #include "storage/page.h"
+#include "storage/reclaim.h"
+#include "storage/truncate.h"
 #include "storage/wal.h"
 #include "storage/wal_format.h"
 #include "storage/wal_segments.h"
@@ -97,7 +99,14 @@ TEST_CASE("FLUSH, expiry times and counts are the same after a crash") {
   CHECK(Get("key1", 1, 1'000'001) == "value");
 }
 
-// Random changes with evictions, checkpoints and crashes in between; the model is what was flushed.
+void CutFile() {
+  (void)CollectGarbage(1000);
+  const Result<PageNo> cut = CutFreeEnd(EndSlack::kNone);
+  if (!cut.ok()) MustSucceed(cut.error());
+}
+
+// Random changes with evictions, checkpoints, cuts of the file and crashes in between; the model is
+// what was flushed.
 void RandomLife(uint32_t seed, int rounds, int changes_per_round) {
   INFO("seed ", seed);
   std::mt19937 random(seed);
@@ -114,10 +123,12 @@ void RandomLife(uint32_t seed, int rounds, int changes_per_round) {
         Put(key, model[key] = std::string(bytes, static_cast<char>('a' + random() % 26)));
       }
       if (random() % 1500 == 0) Checkpoint();
+      if (random() % 500 == 0) CutFile();
     }
     if (random() % 8 == 0) {
       MustSucceed(Store::Flush(0));
       model.clear();
+      if (random() % 2 == 0) CutFile();
     }
     MustSucceed(Wal::FlushAll());
     Crash(world);

@@ -11,7 +11,9 @@
 #include "storage/checkpoint.h"
 #include "storage/data_directory.h"
 #include "storage/data_file.h"
+#include "storage/reclaim.h"
 #include "storage/store.h"
+#include "storage/truncate.h"
 #include "storage/wal.h"
 #include "storage/wal_format.h"
 #include "tests/support/segment_world.h"
@@ -56,6 +58,11 @@ Status TryCheckpoint() {
   return summary.ok() ? Status() : Status(summary.error());
 }
 
+void CutFile() {
+  (void)CollectGarbage(1000);
+  (void)CutFreeEnd(EndSlack::kNone);
+}
+
 class Script {
  public:
   explicit Script(History& history) : history_(history) {}
@@ -66,6 +73,7 @@ class Script {
       if (Store::Flush(0).ok()) history_.Clear();
       return;
     }
+    if (i == 60 || i == 106 || i == 160) return CutFile();
     const uint64_t kind = random_() % 100;
     if (kind < 50) {
       (void)TryPut(history_, KeyName(random_() % 600), NewValue(random_() % 900));

@@ -73,8 +73,6 @@ void MustRestore(const std::string& backup, const std::string& directory,
                  const std::vector<std::string>& options = {}) {
   const ProgramResult result = Restore(backup, directory, options);
   REQUIRE_MESSAGE(result.exit_code == 0, result.output);
-  const ProgramResult check = RunWarren({"check", directory});
-  REQUIRE_MESSAGE(check.exit_code == 0, check.output);
 }
 
 // A number that the manifest has under this name.

@@ -25,6 +25,12 @@ void PutAll(Connection& connection, int count, size_t bytes, const std::string& 
   for (int i = 0; i < count; ++i) REQUIRE(connection.Receive().ok());
 }
 
+int64_t FileBytes(const Server& server) {
+  struct stat info {};
+  REQUIRE(stat((server.directory() + "/base/main").c_str(), &info) == 0);
+  return info.st_size;
+}
+
 int64_t KeyCount(Server& server) { return server.Command("DBSIZE").integer; }
 
 }  // namespace
@@ -76,6 +82,45 @@ TEST_CASE("switched off, vacuum leaves expired keys alone until VACUUM") {
   CHECK(server.Command("CONFIG", "SET", "vacuum_cost_limit", "100").ok());
   PutAll(connection, 300, 100, "1");
   CHECK(WaitUntil([&] { return KeyCount(server) == 1; }));
+}
+
+TEST_CASE("the data file shrinks when nobody has asked for anything") {
+  Server server({"--vacuum_naptime", "50ms"});
+  Connection connection = server.Connect();
+  // In the first leaf, which lies at the file's begin.
+  CHECK(server.Command("SET", "a", "stays").ok());
+  PutAll(connection, 1000, 20'000, "600000");
+  CHECK(FileBytes(server) > 20'000'000);
+  for (int i = 0; i < 1000; ++i) connection.Append({"PEXPIRE", KeyOf(i), "50"});
+  for (int i = 0; i < 1000; ++i) REQUIRE(connection.Receive().integer == 1);
+  CHECK(WaitUntil([&] { return FileBytes(server) < 8'000'000; }));
+  CHECK(KeyCount(server) == 1);
+  CHECK(WaitUntil([&] { return StatOf(server, "pages_cut_off") > 1000; }));
+  PutAll(connection, 100, 20'000, "600000");
+  CHECK(server.Stop() == 0);
+  server.Start();
+  CHECK(KeyCount(server) == 101);
+  CHECK(server.Command("GET", KeyOf(7)).text == std::string(20'000, 'v'));
+}
+
+TEST_CASE("VACUUM cuts what FLUSHALL has left of the file, also across a crash") {
+  Server server({"--vacuum_cost_limit", "0"});
+  Connection connection = server.Connect();
+  for (int round = 0; round < 2; ++round) {
+    PutAll(connection, 300, 50'000, "600000");
+    CHECK(FileBytes(server) > 15'000'000);
+    CHECK(server.Command("FLUSHALL").ok());
+    CHECK(server.Command("SET", "stays", "1").ok());
+    CHECK(server.Command("VACUUM").ok());
+    CHECK(FileBytes(server) < 1 << 20);
+    // Everything of the log since the start is made again, the cut in the middle of it.
+    server.Kill();
+    server.Start();
+    connection = server.Connect();
+    CHECK(FileBytes(server) < 1 << 20);
+    CHECK(KeyCount(server) == 1);
+    CHECK(server.Command("GET", "stays").text == "1");
+  }
 }
 
 TEST_CASE("a killed vacuum process is started again and finds what the former one knew of") {

@@ -1,6 +1,8 @@
 // How does a test get a store on disk of its own?
 #pragma once
 
+#include <sys/stat.h>
+
 #include <csignal>
 #include <string>
 
@@ -34,6 +36,13 @@ class StoreWorld {
   StoreWorld& operator=(const StoreWorld&) = delete;
 
   const std::string& path() const { return directory_.path(); }
+
+  // How long the data file is, whatever the store takes it to be.
+  PageNo PagesOnDisk() const {
+    struct stat status {};
+    if (stat((path() + "/base/main").c_str(), &status) != 0) std::abort();
+    return static_cast<PageNo>(status.st_size / kPageBytes);
+  }
 
   void Start() {
     MustSucceed(Segment::Create(config_));
