@@ -106,6 +106,10 @@ Status CheckIsNode(const PageHeader& page, PageNo page_no, const ExpectedNode& e
 
 void ForgetRoots() { t_roots.fill(kNoPage); }
 
+void ForgetRootAt(uint32_t database, PageNo page_no) {
+  if (t_roots[database] == page_no) t_roots[database] = kNoPage;
+}
+
 IncompleteSplit TakeIncompleteSplit() {
   if (!t_incomplete_split.met) return {};
   return std::exchange(t_incomplete_split, {});

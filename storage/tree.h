@@ -63,6 +63,10 @@ IncompleteSplit TakeIncompleteSplit();
 // Forgets the roots that this process knows: they are of another data file.
 void ForgetRoots();
 
+// `page_no`, which the caller holds, is not the database's root (any more): the next search must
+// not try to lock it to find that out.
+void ForgetRootAt(uint32_t database, PageNo page_no);
+
 // Reads the database's row of the catalog.
 Result<CatalogEntry> ReadCatalogEntry(uint32_t database);
 

@@ -198,7 +198,8 @@ Result<Step> FinishSplit(PageNo left_no) {
   if ((page.flags & kRootFlag) != 0) return GrowRoot(left);
   const NodeView child(left.bytes());
   // With the child locked, its parents can be searched for: nobody waits for a child while holding
-  // a parent.
+  // a parent. It may have been the root when this process looked last.
+  ForgetRootAt(page.database, left_no);
   const SearchTarget target{SearchTarget::kAt, child.high_key()};
   ASSIGN_OR_RETURN(ExclusivePage parent, FindNodeExclusive(page.database, page.level + 1u, target));
   if (!parent.held() || parent.As<PageHeader>().incarnation != page.incarnation) {
