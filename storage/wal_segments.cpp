@@ -84,7 +84,8 @@ Status WalSegments::Ensure(uint64_t segment_no) {
   const std::string path = PathOf(segment_no);
   struct stat status;
   if (stat(path.c_str(), &status) == 0 && static_cast<uint64_t>(status.st_size) == kSegmentBytes) {
-    return {};
+    // Whoever made it may have failed or died before its name was durable.
+    return SyncDirectory(g_directory);
   }
   const std::string temporary = fmt::format("{}/{}{}", g_directory, kTemporaryPrefix, getpid());
   if (Status filled = FillWithZeros(temporary); !filled.ok()) {

@@ -83,10 +83,12 @@ class Script {
       // A range, so that leaves become empty.
       const uint64_t from = random_() % 550;
       for (uint64_t n = from; n < from + 20; ++n) (void)TryErase(history_, KeyName(n));
-    } else {
+    } else if (kind < 93) {
       (void)BufferCache::WriteAhead(32, 8);
+    } else {
+      (void)BufferCache::WriteAll();  // and syncs: ahead of the log, if nothing prevented that
     }
-    if (random_() % 3 != 0) TryAcknowledge(history_);
+    if (random_() % 2 == 0) TryAcknowledge(history_);
   }
 
  private:
