@@ -102,6 +102,20 @@ void FillSegmentTo(uint64_t least, uint64_t most) {
 
 }  // namespace
 
+TEST_CASE("a page that is written takes the log up to its last change along") {
+  Started store;
+  MustSucceed(Checkpoint());
+  PutIn1("key", "nobody waits for it");
+  const Lsn end_of_change = Wal::InsertPosition();
+  REQUIRE(Wal::FlushPosition() < end_of_change);
+  MustSucceed(BufferCache::WriteAll());
+  CHECK(Wal::FlushPosition() >= end_of_change);
+  store.Restart();
+  CHECK(GetFrom1("key") == "nobody waits for it");
+  const Status checked = Store::Check();
+  CHECK_MESSAGE(checked.ok(), (checked.ok() ? "" : checked.error().message));
+}
+
 TEST_CASE("the page of the last change before a checkpoint has an image with its next change") {
   Started store;
   PutIn1("key", "one");
