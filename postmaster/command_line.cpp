@@ -21,6 +21,7 @@
 #include "postmaster/directory_tools.h"
 #include "postmaster/restore.h"
 #include "postmaster/serve.h"
+#include "postmaster/wal_dump.h"
 #include "shmem/stats_view.h"
 
 namespace warren {
@@ -45,6 +46,7 @@ struct Arguments {
   StopMode mode = StopMode::kFast;
   unsigned timeout_seconds = 60;
   std::string page;
+  WalDumpOptions dump;
   BackupOptions backup;
   RestoreOptions restore;
   std::string to_time;
@@ -188,6 +190,17 @@ int Restore(Arguments arguments) {
   return RunRestore(arguments.restore);
 }
 
+void AddWalDump(CLI::App& app, Arguments& arguments) {
+  CLI::App* dump = AddWithDirectory(app, arguments, "waldump", "Print the records of the log");
+  dump->add_option("--start", arguments.dump.start, "From this log position on, e.g. 0x1000038");
+  dump->add_option("--end", arguments.dump.end, "Up to this log position");
+  dump->add_option("--type", arguments.dump.types, "Only records of this type, e.g. leaf_put")
+      ->allow_extra_args(false);
+  dump->add_option("--page", arguments.dump.pages, "Only records that change this page")
+      ->allow_extra_args(false);
+  dump->add_option("--key", arguments.dump.key, "Only records with a key that matches this pattern");
+}
+
 void AddDocs(CLI::App& app, Arguments& arguments) {
   CLI::App* docs = app.add_subcommand("docs", "Print a page of the documentation made from tables");
   docs->add_option("page", arguments.page)->required()->check(CLI::IsMember(kGeneratedPages));
@@ -214,6 +227,11 @@ int Run(const CLI::App& app, const Arguments& arguments, int argc, char** argv) 
   }
   if (app.got_subcommand("backup")) return RunBackup(arguments.backup);
   if (app.got_subcommand("restore")) return Restore(arguments);
+  if (app.got_subcommand("waldump")) {
+    WalDumpOptions dump = arguments.dump;
+    dump.directory = directory;
+    return DumpWal(dump);
+  }
   if (app.got_subcommand("check")) return CheckDirectoryCommand(directory);
   if (app.got_subcommand("reload")) return ReloadServer(directory);
   return ShowStatus(directory);
@@ -235,6 +253,7 @@ int RunCommandLine(int argc, char** argv) {
   AddDocs(app, arguments);
   AddWithDirectory(app, arguments, "check",
                    "Look for damage in a data directory that no server has open; changes nothing");
+  AddWalDump(app, arguments);
   AddWithDirectory(app, arguments, "reload", "Have a server read its configuration file again");
   AddWithDirectory(app, arguments, "status", "Say whether a server runs, and how it is");
   try {

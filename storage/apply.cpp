@@ -165,6 +165,16 @@ constexpr std::array<std::string_view, 4> kStateNames = {"free", "used", "pendin
 
 std::string_view RecordTypeName(RecordType type) { return InfoOf(type).name; }
 
+std::string_view PageRoleName(PageRole role) {
+  const auto index = static_cast<size_t>(role);
+  return index < kRoleNames.size() ? kRoleNames[index] : "?";
+}
+
+std::string_view PageStateName(PageState state) {
+  const auto index = static_cast<size_t>(state);
+  return index < kStateNames.size() ? kStateNames[index] : "?";
+}
+
 void ApplyRecord(RecordView record, const PageRef& ref, std::byte* page, Lsn lsn) noexcept {
   switch (ref.role) {
     case PageRole::kNewPage:
@@ -185,14 +195,14 @@ void ApplyRecord(RecordView record, const PageRef& ref, std::byte* page, Lsn lsn
 std::string DescribeRecord(RecordView record, Lsn lsn) {
   const RecordHeader& header = record.header();
   std::string text =
-      fmt::format("{} {} {} bytes, database {} incarnation {}", lsn, RecordTypeName(header.type),
+      fmt::format("{:#x} {} {} bytes, database {} incarnation {}", lsn, RecordTypeName(header.type),
                   header.bytes, header.database, header.incarnation);
   for (const PageRef& ref : record.pages()) {
-    text += fmt::format(", {} {}", kRoleNames.at(static_cast<size_t>(ref.role)), ref.page_no);
+    text += fmt::format(", {} {}", PageRoleName(ref.role), ref.page_no);
   }
   for (const MapChange& change : record.map_changes()) {
     text += fmt::format(", {} becomes {}", change.page_no,
-                        kStateNames.at(static_cast<size_t>(change.state)));
+                        PageStateName(change.state));
   }
   if ((header.flags & kCountsFlag) != 0) {
     text += fmt::format(", keys {} expires {}", header.keys_after, header.expires_after);

@@ -41,6 +41,8 @@ enum class PageRole : uint16_t {
   kCatalog,
   kNewHead,  // page of a chain that becomes its head because the pages before it are freed
 };
+std::string_view PageRoleName(PageRole role);  // for a role that is none of these, "?"
+std::string_view PageStateName(PageState state);
 
 enum RecordFlags : uint8_t { kCountsFlag = 1 };
 

@@ -1,7 +1,6 @@
 #include "storage/store_check.h"
 
 #include <algorithm>
-#include <array>
 #include <cstring>
 
 #include "shmem/segment.h"
@@ -10,17 +9,11 @@
 #include "storage/map_page.h"
 #include "storage/operation.h"
 #include "storage/overflow.h"
+#include "storage/record.h"
 #include "storage/store.h"
 #include "storage/tree.h"
 
 namespace warren {
-namespace {
-
-constexpr std::array<std::string_view, 4> kStateNames = {"free", "used", "pending page",
-                                                         "pending chain"};
-
-}  // namespace
-
 Status StoreChecker::Run() {
   FaultList faults;
   RETURN_IF_ERROR(Run(faults, [] { return true; }));
@@ -428,10 +421,10 @@ void StoreChecker::CheckMapEntry(const SharedPage& map_page, PageNo page_no) {
                      (state == PageState::kPendingChain && use == Use::kGarbageHead) ||
                      (state == PageState::kUsed && (use == Use::kUsed || use == Use::kGarbage));
   if (!right && !(use == Use::kNone && gap_anywhere_)) {
-    Fault(page_no, 0,
-          fmt::format("the allocation map (page {}) calls it {}, {} leads to it",
-                      map_page.page_no(), kStateNames[static_cast<size_t>(state)],
-                      use == Use::kNone ? "but nothing" : "but something"));
+    Fault(
+        page_no, 0,
+        fmt::format("the allocation map (page {}) calls it {}, {} leads to it", map_page.page_no(),
+                    PageStateName(state), use == Use::kNone ? "but nothing" : "but something"));
   }
   uint64_t& total = state == PageState::kFree ? totals_.free_pages
                     : use == Use::kUsed       ? totals_.used_pages
