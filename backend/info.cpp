@@ -19,8 +19,10 @@
 #include "conf/settings.h"
 #include "shmem/segment.h"
 #include "shmem/stats.h"
+#include "storage/lsn_text.h"
 #include "storage/store.h"
 #include "storage/wal_format.h"
+#include "storage/wal.h"
 
 namespace warren {
 namespace {
@@ -117,9 +119,65 @@ void Memory(Lines& lines) {
   lines.Add("huge_pages", Segment::HugePages() ? 1 : 0);
 }
 
+int64_t Seconds(int64_t us) { return us / 1'000'000; }
+
+// Redis's snapshot is a checkpoint here.
+void Checkpoints(Lines& lines) {
+  const CheckpointRequests& checkpoints = Segment::Checkpoints();
+  const bool running = checkpoints.running.load() != 0;
+  const int64_t duration_us = checkpoints.last_duration_us.load();
+  const std::string_view status = checkpoints.last_failed.load() == 0 ? "ok" : "err";
+  lines.Add("rdb_changes_since_last_save", Stats::ReadSinceStart(StatId::kMiniTransactions) -
+                                               checkpoints.changes_at_begin.load());
+  lines.Add("rdb_bgsave_in_progress", running ? 1 : 0);
+  lines.Add("rdb_last_save_time", Seconds(checkpoints.last_done_us.load()));
+  lines.Add("rdb_last_bgsave_status", status);
+  lines.Add("rdb_last_bgsave_time_sec", duration_us == 0 ? -1 : Seconds(duration_us));
+  lines.Add("rdb_current_bgsave_time_sec",
+            running ? Seconds(WallClockUs() - checkpoints.begun_us.load()) : -1);
+  lines.Add("rdb_saves", checkpoints.completed.load());
+  lines.Add("rdb_last_cow_size", 0);
+  lines.Add("checkpoints_timed", checkpoints.timed.load());
+  lines.Add("checkpoints_log_size", checkpoints.sized.load());
+  lines.Add("checkpoints_requested", checkpoints.asked.load());
+  lines.Add("checkpoints_completed", checkpoints.completed.load());
+}
+
+// Redis's append-only file is the log; rewriting it is a checkpoint.
+void LogFields(Lines& lines) {
+  const WalState& wal = Segment::Wal();
+  const CheckpointRequests& checkpoints = Segment::Checkpoints();
+  const bool running = checkpoints.running.load() != 0;
+  const Lsn redo_point = wal.redo_point.load();
+  const Lsn flush = Wal::FlushPosition();
+  const Lsn insert = Wal::InsertPosition();
+  const auto status = [](bool ok) { return ok ? "ok" : "err"; };
+  lines.Add("aof_enabled", 1);
+  lines.Add("aof_rewrite_in_progress", running ? 1 : 0);
+  lines.Add("aof_rewrite_scheduled",
+            checkpoints.requested.load() >
+                    std::max(checkpoints.done.load(), checkpoints.failed.load())
+                ? 1
+                : 0);
+  lines.Add("aof_last_bgrewrite_status", status(checkpoints.last_failed.load() == 0));
+  lines.Add("aof_last_write_status", status(wal.failure.load() == 0));
+  lines.Add("aof_current_size", insert - redo_point);
+  lines.Add("aof_buffer_length", insert - flush);
+  lines.Add("wal_insert_lsn", FormatLsn(insert));
+  lines.Add("wal_flush_lsn", FormatLsn(flush));
+  lines.Add("wal_redo_lsn", FormatLsn(redo_point));
+  lines.Add("data_file_sync_status", status(wal.data_failure.load() == 0));
+  lines.Add("redo_unreadable_pages", Stats::ReadSinceStart(StatId::kRedoUnreadablePages));
+  lines.Add("system_id", fmt::format("{:016x}", Wal::GetIdentity().system_id));
+  lines.Add("start_count", Segment::Server().start_count.load());
+}
+
 void Persistence(Lines& lines) {
   const auto phase = static_cast<ServerPhase>(Segment::Server().phase.load());
   lines.Add("loading", phase == ServerPhase::kStarting ? 1 : 0);
+  lines.Add("async_loading", 0);
+  Checkpoints(lines);
+  LogFields(lines);
 }
 
 // Backups under way, and what the archiver does.

@@ -10,6 +10,7 @@
 #include "postmaster/aux_processes.h"
 #include "shmem/latch.h"
 #include "shmem/segment.h"
+#include "shmem/stats.h"
 #include "storage/data_directory.h"
 #include "storage/wal.h"
 #include "storage/wal_format.h"
@@ -62,6 +63,9 @@ class Checkpointer {
   void Run(std::string_view reason, std::atomic<uint64_t>& counter, uint64_t requested, bool spread) {
     last_begin_ms_ = NowMs();
     AddOne(counter);
+    const int64_t begun_us = WallClockUs();
+    const uint64_t changes = Stats::ReadSinceStart(StatId::kMiniTransactions);
+    state_.begun_us.store(begun_us);
     state_.running.store(1);
     const uint64_t keep_segments = GetSettings().wal_keep_size_bytes / kSegmentBytes;
     const auto summary = DataDirectory::Checkpoint(
@@ -70,6 +74,7 @@ class Checkpointer {
         },
         keep_segments);
     state_.running.store(0);
+    state_.last_failed.store(summary.ok() ? 0 : 1);
     if (!summary.ok()) {
       log::Error("checkpoint ({}) failed: {}", reason, summary.error().message);
       not_before_ms_ = NowMs() + kRetryAfterFailureMs;
@@ -80,6 +85,9 @@ class Checkpointer {
                 summary->segments_removed);
     idle_at_ = Wal::InsertPosition();
     state_.last_done_us.store(WallClockUs());
+    state_.last_duration_us.store(WallClockUs() - begun_us);
+    state_.changes_at_begin.store(changes);
+    AddOne(state_.completed);
     StoreAfter(state_.done, requested);
   }
 

@@ -161,6 +161,7 @@ int ShowStatus(const std::string& data_directory) {
   Say("running:        yes");
   Say("pid:            {}", server.pid);
   Say("phase:          {}", server.phase);
+  if (!server.recovery.empty()) Say("recovery:       {}", server.recovery);
   Say("up:             {}", FormatUptime(WallClockMs() / 1000 - server.start_seconds));
   Say("listening:      {}", fmt::join(server.listeners, ", "));
   Say("connections:    {}", connections);

@@ -70,6 +70,7 @@ Error HeldError(const std::string& data_directory, const PidFileContent& holder)
 std::string FormatPidFile(const PidFileContent& content) {
   std::string text = fmt::format("pid {}\nstarted {}\nphase {}\nport {}\n", content.pid,
                                  content.start_seconds, content.phase, content.port);
+  if (!content.recovery.empty()) text += fmt::format("recovery {}\n", content.recovery);
   if (!content.unix_socket.empty()) text += fmt::format("unix_socket {}\n", content.unix_socket);
   for (const std::string& listener : content.listeners)
     text += fmt::format("listen {}\n", listener);
@@ -91,6 +92,7 @@ PidFileContent ParsePidFile(const std::string& text) {
     if (name == "pid") ParseNumber(value, &content.pid);
     if (name == "started") ParseNumber(value, &content.start_seconds);
     if (name == "phase") content.phase = value;
+    if (name == "recovery") content.recovery = value;
     if (name == "port") ParseNumber(value, &content.port);
     if (name == "unix_socket") content.unix_socket = value;
     if (name == "listen") content.listeners.emplace_back(value);

@@ -21,7 +21,8 @@ namespace warren {
 struct PidFileContent {
   pid_t pid = 0;
   int64_t start_seconds = 0;  // wall clock
-  std::string phase;          // "starting", "running", "shutting down"
+  std::string phase;          // "starting", "recovering", "running", "shutting down"
+  std::string recovery{};     // while recovering: how far it is
   int port = 0;               // 0: no TCP
   std::string unix_socket;    // empty: none
   std::vector<std::string>

@@ -26,6 +26,9 @@
 #include "shmem/latch.h"
 #include "shmem/segment.h"
 #include "shmem/stats.h"
+#include "storage/data_directory.h"
+#include "storage/lsn_text.h"
+#include "storage/redo.h"
 #include "storage/storage_failure.h"
 
 namespace warren {
@@ -34,6 +37,7 @@ namespace {
 constexpr std::chrono::seconds kQuitPatience{5};  // from SIGQUIT to SIGKILL
 // From a failure of the disk to the end of all sessions, for them to tell their clients.
 constexpr std::chrono::milliseconds kLastWords{200};
+constexpr std::chrono::milliseconds kWatchRecoveryEvery{50};
 constexpr int kCloseAttempts = 3;
 constexpr ProcessKind kCloser = ProcessKind::kCheckpointer;
 constexpr std::string_view kTooManyClients = "-ERR max number of clients reached\r\n";
@@ -115,6 +119,9 @@ class Postmaster {
   void Finish(int exit_code);
 
   Status StartStartup();
+  void ShowRecovery();
+  void WatchRecovery();
+  void WritePidFile();
   void StartAuxiliary(ProcessKind kind);
   void ScheduleRestart(ProcessKind kind, int64_t delay_ms);
   void PublishConnectionCount();
@@ -130,6 +137,7 @@ class Postmaster {
   Supervisor supervisor_;
   Acceptor acceptor_;
   asio::steady_timer deadline_;  // of the present phase
+  asio::steady_timer watch_;     // of recovery
   std::vector<Auxiliary> auxiliaries_;
   Phase phase_ = Phase::kStarting;
   ShutdownMode shutdown_ = ShutdownMode::kNone;
@@ -153,6 +161,7 @@ Postmaster::Postmaster(PostmasterParts parts)
                   OnConnection(std::move(socket), listener);
                 }),
       deadline_(context_),
+      watch_(context_),
       auxiliaries_(ProcessKinds().size()) {}
 
 int Postmaster::Run() {
@@ -167,7 +176,35 @@ int Postmaster::Run() {
   return exit_code_;
 }
 
+// While the startup process makes the log's changes again, postmaster.pid says how far it is.
+void Postmaster::ShowRecovery() {
+  if (!DataDirectory::NeedsRecovery()) return;
+  const WalState& wal = Segment::Wal();
+  pid_file_content_.phase = "recovering";
+  pid_file_content_.recovery =
+      wal.redo_begin.load() == 0
+          ? "redo is about to begin"
+          : fmt::format("redo at {}, {} %", FormatLsn(wal.redo_at.load()), RedoPercent(wal));
+  WritePidFile();
+}
+
+void Postmaster::WatchRecovery() {
+  watch_.expires_after(kWatchRecoveryEvery);
+  watch_.async_wait([this](const std::error_code& error) {
+    if (error || phase_ != Phase::kStarting) return;
+    ShowRecovery();
+    WatchRecovery();
+  });
+}
+
+void Postmaster::WritePidFile() {
+  const Status written = pid_file_.Write(pid_file_content_);
+  if (!written.ok()) log::Warning("{}", written.error().message);
+}
+
 Status Postmaster::StartStartup() {
+  ShowRecovery();
+  WatchRecovery();
   return supervisor_.Start(ProcessKind::kStartup,
                            [] { return GetAuxiliaryMain(ProcessKind::kStartup)(); });
 }
@@ -307,8 +344,8 @@ void Postmaster::EnterPhase(Phase phase) {
   const PhaseInfo& info = kPhases[static_cast<size_t>(phase)];
   Segment::Server().phase.store(static_cast<uint32_t>(info.server_phase));
   pid_file_content_.phase = info.name;
-  const Status written = pid_file_.Write(pid_file_content_);
-  if (!written.ok()) log::Warning("{}", written.error().message);
+  pid_file_content_.recovery.clear();
+  WritePidFile();
 }
 
 void Postmaster::EnterRunning() {

@@ -112,6 +112,7 @@ PidFileContent DescribeServer(const Settings& settings, const std::vector<Listen
   PidFileContent content{.pid = getpid(),
                          .start_seconds = WallClockMs() / 1000,
                          .phase = "starting",
+                         .recovery = {},
                          .port = static_cast<int>(settings.port),
                          .unix_socket = settings.unix_socket,
                          .listeners = {},

@@ -22,6 +22,11 @@ struct CheckpointRequests {
   std::atomic<uint64_t> timed;  // begun because of checkpoint_timeout
   std::atomic<uint64_t> sized;  // because of max_wal_size
   std::atomic<uint64_t> asked;  // because of a request
+  std::atomic<uint64_t> completed;
+  std::atomic<uint32_t> last_failed;       // 1: the last one ended with an error
+  std::atomic<int64_t> begun_us;           // WallClockUs of the one under way or the last one
+  std::atomic<int64_t> last_duration_us;   // of the last complete one; 0: there was none
+  std::atomic<uint64_t> changes_at_begin;  // Stats: mini_transactions, at the last complete one
 };
 
 }  // namespace warren

@@ -134,6 +134,7 @@ void Stats::AddError(std::string_view error_reply) {
 }
 
 uint64_t Stats::Read(StatId id) { return SinceReset(static_cast<size_t>(id)); }
+uint64_t Stats::ReadSinceStart(StatId id) { return SumOfBlocks(static_cast<size_t>(id)); }
 uint64_t Stats::ReadError(size_t error_kind) { return SinceReset(kErrorsAt + error_kind); }
 
 Stats::CommandTotals Stats::ReadCommand(size_t command_index) {

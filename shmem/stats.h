@@ -67,6 +67,8 @@ class Stats {
 
   // Sums over all blocks since the last reset.
   static uint64_t Read(StatId id);
+  // Since the server's start, whatever was reset.
+  static uint64_t ReadSinceStart(StatId id);
   struct CommandTotals {
     uint64_t calls, microseconds, rejected, failed;
   };

@@ -179,6 +179,7 @@ void BindStore(const std::string& directory, const ControlData& control, PageIo&
 
 }  // namespace
 
+bool DataDirectory::NeedsRecovery() { return g_was_in_use; }
 const std::string& DataDirectory::Path() { return g_directory; }
 std::string DataDirectory::DataFilePath(const std::string& directory) {
   return directory + "/base/main";

@@ -42,6 +42,9 @@ class DataDirectory {
   // reading, with `pages` in its place. Nothing is written; Redo is the next step.
   static void OpenReadOnly(const std::string& directory, const ControlData& control, PageIo& pages);
 
+  // It was not shut down cleanly before it was opened.
+  static bool NeedsRecovery();
+
   // The part of Recover that changes pages alone: redo from the newest checkpoint on.
   static Result<RedoSummary> RedoFromCheckpoint();
 

@@ -38,7 +38,8 @@ int InChild(Body body) {
 
 const PidFileContent kContent{.pid = 4711,
                               .start_seconds = 1'700'000'000,
-                              .phase = "shutting down",
+                              .phase = "recovering",
+                              .recovery = "redo at 0x1000038, 12 %",
                               .port = 7432,
                               .unix_socket = "/tmp/a b/socket",
                               .listeners = {"127.0.0.1:7432", "[::1]:7432", "/tmp/a b/socket"},
@@ -51,6 +52,7 @@ TEST_CASE("what was written to the lock file is read from it") {
   CHECK(read.pid == kContent.pid);
   CHECK(read.start_seconds == kContent.start_seconds);
   CHECK(read.phase == kContent.phase);
+  CHECK(read.recovery == kContent.recovery);
   CHECK(read.port == kContent.port);
   CHECK(read.unix_socket == kContent.unix_socket);
   CHECK(read.listeners == kContent.listeners);
