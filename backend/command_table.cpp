@@ -4,6 +4,7 @@
 
 #include "backend/command.h"
 #include "backend/commands_backup.h"
+#include "backend/commands_check.h"
 #include "backend/commands_client.h"
 #include "backend/commands_command.h"
 #include "backend/commands_config.h"
@@ -34,6 +35,7 @@ consteval auto MergeSorted(const CommandInfo (&... groups)[n]) {
 // One line per group.
 constexpr auto kTable = MergeSorted(  //
     kBackupCommands,                  //
+    kCheckCommands,                   //
     kClientCommands,                  //
     kCommandCommands,                 //
     kConfigCommands,                  //

@@ -130,6 +130,8 @@ void ExclusivePage::MarkDirty() {
   if (!state.dirty()) StoreBefore(descriptor.state, state.WithDirty().word());
 }
 
+bool ExclusivePage::dirty() const { return Descriptor(buffer_).Load().dirty(); }
+
 SharedPage ExclusivePage::Downgrade() && {
   warren::Downgrade(ContentLock(buffer_));
   return {std::exchange(buffer_, kNoBuffer), page_no_, bytes_};

@@ -76,6 +76,7 @@ class [[nodiscard]] ExclusivePage {
     return *reinterpret_cast<const T*>(bytes_);
   }
   void MarkDirty();  // before the first byte changes
+  bool dirty() const;
   SharedPage Downgrade() &&;
 
  private:

@@ -23,6 +23,13 @@ void FaultList::AddUnreadable(PageNo page_no, const Error& error) {
   Add(fmt::format("{} (offset {})", error.message, uint64_t{page_no} * kPageBytes));
 }
 
+void FaultList::AddError(const Error& error) {
+  for (const std::string& line : lines_) {
+    if (line.starts_with(error.message)) return;
+  }
+  Add(error.message);
+}
+
 Status FaultList::AsStatus() const {
   if (lines_.empty()) return {};
   return Error{ErrorCode::kCorrupt, lines_.front()};

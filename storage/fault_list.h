@@ -25,6 +25,9 @@ class FaultList {
 
   bool empty() const { return count_ == 0; }
   uint64_t count() const { return count_; }
+  // An error that names its place, unless a fault has been noted that begins with the same words.
+  void AddError(const Error& error);
+
   // The first kKept of them, in the order found.
   const std::vector<std::string>& lines() const { return lines_; }
   // kCorrupt with the first one, if there is any.
