@@ -21,8 +21,8 @@
 #include "shmem/stats.h"
 #include "storage/lsn_text.h"
 #include "storage/store.h"
-#include "storage/wal_format.h"
 #include "storage/wal.h"
+#include "storage/wal_format.h"
 
 namespace warren {
 namespace {

@@ -67,7 +67,7 @@ class FileChecker {
   Result<bool> ReadWhole(PageNo page_no) {
     alignas(8) std::byte page[kPageBytes];
     ASSIGN_OR_RETURN(const PageNo count, DataFile::Get().ReadUnchecked(page_no, page));
-    return count == 0 || IsWhole(page_no, page);
+    return count == 0 || page_no >= DataFile::Get().page_count() || IsWhole(page_no, page);
   }
 
   // Somebody may just have been writing it.

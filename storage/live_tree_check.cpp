@@ -321,7 +321,6 @@ Status CheckRunningTrees(LiveReport& report, FunctionRef<bool()> keep_going) {
 }
 
 Status CheckRunningMap(LiveReport& report, FunctionRef<bool()> keep_going) {
-  RETURN_IF_ERROR(DataFile::Get().RefreshPageCount());
   const PageNo count = DataFile::Get().page_count();
   MapPage map;
   for (PageNo first = 0; first < count && MapPageOf(first) < count; first += kPagesPerMap) {
@@ -347,7 +346,6 @@ Status CheckRunningMap(LiveReport& report, FunctionRef<bool()> keep_going) {
       if (looked.ok()) continue;
       if (!IsFault(looked.error())) return looked;
       // It may have been freed, and the file cut off before it, since the map was read.
-      RETURN_IF_ERROR(DataFile::Get().RefreshPageCount());
       if (*pending < DataFile::Get().page_count()) report.faults.AddError(looked.error());
     }
   }
