@@ -7,7 +7,8 @@ import dataclasses
 import typing
 
 RESP = ("Warren", "Redis", "ceiling", "event loop")
-EVERY = ("Warren", "Redis", "PostgreSQL", "ceiling", "event loop")
+EVERY = ("Warren", "no log", "Redis", "PostgreSQL", "ceiling", "event loop")
+SQL_TOO = ("Warren", "Redis", "PostgreSQL", "ceiling", "event loop")
 PROCESS_PER_CLIENT = ("Warren", "PostgreSQL", "ceiling")
 
 
@@ -22,13 +23,14 @@ class Figure:
 
 @dataclasses.dataclass(frozen=True)
 class Goal:
-    """`ours` divided by `theirs` (a constant if `theirs` is None) of one figure."""
+    """`ours` of one figure, divided by `theirs` or by ours of `theirs_figure` if there is one."""
     text: str
     figure: str
     at_least: float | None = None
     at_most: float | None = None
     ours: str = "Warren"
     theirs: str | None = None
+    theirs_figure: str | None = None  # ours of another figure
 
 
 def rate_name(operation, clients, pipeline):
@@ -45,19 +47,47 @@ def rate_figures():
                     "Requests per second, no pipelining" if pipeline == 1
                     else f"Requests per second, pipelining {pipeline}",
                     rate_name(operation, clients, pipeline),
-                    EVERY if pipeline == 1 else RESP,
+                    SQL_TOO if pipeline == 1 else RESP,
                     lambda server, load=(operation, clients, pipeline): server.rate(*load),
                     quick=clients <= 50)
 
+
+def durable_name(clients, pipeline):
+    return "durable " + rate_name("set", clients, pipeline)
+
+
+def durable_figures():
+    for clients, pipeline in ((1, 1), (50, 1), (50, 16)):
+        yield Figure("Changes per second, on disk when acknowledged", durable_name(clients, pipeline),
+                     ("Warren", "Redis", "PostgreSQL") if pipeline == 1 else ("Warren", "Redis"),
+                     lambda server, load=(clients, pipeline): server.durable_rate(*load))
+
+
+def logged_name(pipeline):
+    return "logged " + rate_name("set", 50, pipeline)
+
+
+LOG_BYTES = "Bytes of log of a SET"
+REDO = "Redo, MB of log per second"
+P99 = "p99 of durable SET, microseconds, {}"
 
 CONNECTIONS = "New connections per second, {} at a time"
 IDLE = "Private memory of an idle connection, KiB"
 
 FIGURES = (
     *rate_figures(),
-    *(Figure("Connections", CONNECTIONS.format(clients), EVERY,
+    *(Figure("Connections", CONNECTIONS.format(clients), SQL_TOO,
              lambda server, clients=clients: server.connection_rate(clients))
       for clients in (1, 8)),
+    *durable_figures(),
+    *(Figure("What the log costs: synchronous_commit off, and no log at all", logged_name(pipeline),
+             ("Warren", "no log"), lambda server, pipeline=pipeline: server.rate("set", 50, pipeline))
+      for pipeline in (1, 16)),
+    Figure("The log", LOG_BYTES, ("Warren",), lambda server: server.log_bytes_per_set()),
+    Figure("The log", REDO, ("Warren",), lambda server: server.redo_mb_per_second()),
+    *(Figure("Checkpoints", P99.format(what), ("Warren",),
+             lambda server, during=during: 1000 * server.set_p99_ms(during))
+      for what, during in (("no checkpoint", False), ("during one", True))),
     Figure("Connections", IDLE, PROCESS_PER_CLIENT,
            lambda server: server.idle_connection_kib(1000)),
 )
@@ -76,6 +106,19 @@ def goals():
                    at_least=1.0, theirs="Redis")
     yield Goal("at least 5 x PostgreSQL", CONNECTIONS.format(8), at_least=5, theirs="PostgreSQL")
     yield Goal("under 400 KiB", IDLE, at_most=400)
+    yield Goal("durable SET at least 2.5 x PostgreSQL's UPDATE by key", durable_name(50, 1),
+               at_least=2.5, theirs="PostgreSQL")
+    yield Goal("durable SET at least 0.75 x Redis, appendfsync always", durable_name(50, 1),
+               at_least=0.75, theirs="Redis")
+    yield Goal("durable SET at least 1.3 x Redis, appendfsync always", durable_name(50, 16),
+               at_least=1.3, theirs="Redis")
+    for pipeline in (1, 16):
+        yield Goal("SET at least 0.8 x the same server without a log", logged_name(pipeline),
+                   at_least=0.8, theirs="no log")
+    yield Goal("under 200 bytes", LOG_BYTES, at_most=200)
+    yield Goal("at least 200 MB/s", REDO, at_least=200)
+    yield Goal("less than 3 x that without a checkpoint", P99.format("during one"), at_most=3,
+               theirs_figure=P99.format("no checkpoint"))
 
 
 GOALS = tuple(goals())

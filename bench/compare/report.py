@@ -18,9 +18,10 @@ def measured(samples, figure, server):
     return [value for value in samples.get((figure, server), []) if value is not None]
 
 
-def ratio(samples, figure, ours, theirs):
-    """The median of the rounds' ratios (what disturbs a whole round cancels out), or None."""
-    pairs = zip(samples.get((figure, ours), []), samples.get((figure, theirs), []))
+def ratio(samples, ours, theirs):
+    """The median of the rounds' ratios (what disturbs a whole round cancels out), or None. Both are
+    (figure, server)."""
+    pairs = zip(samples.get(ours, []), samples.get(theirs, []))
     ratios = [a / b for a, b in pairs if a is not None and b]
     return statistics.median(ratios) if ratios else None
 
@@ -50,7 +51,7 @@ def section(samples, name, rows):
     lines = []
     for row in rows:
         values = [cell(measured(samples, row.name, server)) for server in servers]
-        ratios = [ratio(samples, row.name, "Warren", server) for server in compared]
+        ratios = [ratio(samples, (row.name, "Warren"), (row.name, server)) for server in compared]
         lines.append([row.name, *values, *("" if r is None else f"{r:.2f}" for r in ratios)])
     header = ["", *servers, *(f"Warren / {server}" for server in compared)]
     return f"## {name}\n\n{table(header, lines)}\n"
@@ -58,16 +59,18 @@ def section(samples, name, rows):
 
 def judge(samples, goal):
     """[goal, figure, reached, verdict], or None if it was not measured."""
-    if goal.theirs is None:
+    alone = goal.theirs is None and goal.theirs_figure is None
+    if alone:
         values = measured(samples, goal.figure, goal.ours)
         reached = statistics.median(values) if values else None
     else:
-        reached = ratio(samples, goal.figure, goal.ours, goal.theirs)
+        reached = ratio(samples, (goal.figure, goal.ours),
+                        (goal.theirs_figure or goal.figure, goal.theirs or goal.ours))
     if reached is None:
         return None
     met = (goal.at_least is None or reached >= goal.at_least) and (
         goal.at_most is None or reached <= goal.at_most)
-    shown = number(reached) if goal.theirs is None else f"{reached:.2f} x"
+    shown = number(reached) if alone else f"{reached:.2f} x"
     return [goal.text, goal.figure, shown, "met" if met else "**missed**"]
 
 

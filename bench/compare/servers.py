@@ -5,7 +5,10 @@ ends with this process, however this process ends (setpriv --pdeathsig). All hav
 so that a figure (figures.py) need not know which server it measures.
 """
 
+import contextlib
+import csv
 import glob
+import io
 import os
 import pathlib
 import pwd
@@ -20,6 +23,7 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = ROOT / "build/release"
+BUILD_WITHOUT_LOG = ROOT / "build/without_log"  # ./dev bench makes it
 KEY_COUNT = 100_000
 VALUE = b"v" * 64
 START_SECONDS = 30
@@ -105,6 +109,11 @@ class Server:
     def load_keys(self):
         pass
 
+    def durable_rate(self, clients, pipeline):
+        """Changes per second that are on disk when they are acknowledged."""
+        with self.durable():
+            return self.rate("set", clients, pipeline)
+
     def children(self):
         listed = subprocess.run(["pgrep", "--parent", str(self.process.pid)],
                                 capture_output=True, text=True)
@@ -163,11 +172,20 @@ class RespServer(Server):
 
     def rate(self, operation, clients, pipeline):
         """Requests per second of GET or SET."""
-        count = self.effort.request_count(clients, pipeline)
+        return self.benchmark(operation, clients, pipeline)["rps"]
+
+    def benchmark(self, operation, clients, pipeline, keys=KEY_COUNT, count=None):
+        """redis-benchmark's row of figures."""
+        count = count or self.effort.request_count(clients, pipeline)
         output = run(["redis-benchmark", "-h", "127.0.0.1", "-p", str(self.port), "--csv",
-                      "-t", operation, "-d", str(len(VALUE)), "-r", str(KEY_COUNT),
+                      "-t", operation, "-d", str(len(VALUE)), "-r", str(keys),
                       "-c", str(clients), "-P", str(pipeline), "-n", str(count)])
-        return float(re.search(rf'^"{operation.upper()}","([\d.]+)"', output, re.M)[1])
+        row = next(csv.DictReader(io.StringIO(output[output.index('"test"'):])))
+        return {name: float(value) for name, value in row.items() if name != "test"}
+
+    def command_line(self, *words):
+        """What redis-cli prints for a command."""
+        return run(["redis-cli", "-p", str(self.port), *map(str, words)]).strip()
 
     def connection_rate(self, clients):
         """Connections per second, one command included."""
@@ -176,29 +194,102 @@ class RespServer(Server):
 
 
 class Warren(RespServer):
+    """Beside peers that do not sync, it does not wait for the log either; durable() makes it."""
+
     name = "Warren"
     stop_signal = signal.SIGINT
+    program = BUILD / "warren"
+    extra = ()
 
     def command(self):
-        return [BUILD / "warren", "serve", "--data_directory", self.directory / "data",
+        return [self.program, "serve", "--data_directory", self.directory / "data",
                 "--bind", "127.0.0.1", "--port", self.port, "--max_connections", 1100,
-                "--shared_buffers", "256mb"]
+                "--shared_buffers", "256mb", "--synchronous_commit", "off", *self.extra]
 
     def version(self):
-        return run([BUILD / "warren", "--version"]).strip()
+        return run([self.program, "--version"]).strip() + ", synchronous_commit off"
+
+    @contextlib.contextmanager
+    def durable(self):
+        self.command_line("CONFIG", "SET", "synchronous_commit", "on")
+        yield
+        self.command_line("CONFIG", "SET", "synchronous_commit", "off")
+
+    def log_bytes_per_set(self):
+        """Of the log, for a SET of an existing key whose page needs no image any more."""
+        self.benchmark("set", 50, 16, count=4 * KEY_COUNT)  # each page's first change
+        before = self.log_bytes()
+        changes = self.effort.requests
+        self.benchmark("set", 50, 16, count=changes)
+        return (self.log_bytes() - before) / changes
+
+    def log_bytes(self):
+        return int(self.command_line("STATS", "wal_bytes").split()[-1])
+
+    def redo_mb_per_second(self):
+        """A server of its own is killed with much log behind its last checkpoint."""
+        class Victim(Warren):
+            extra = ("--max_wal_size", "16gb", "--checkpoint_timeout", "1d")
+        victim = Victim(self.directory / f"redo-{time.monotonic_ns()}", self.effort)
+        victim.start()
+        try:
+            victim.benchmark("set", 50, 16, count=8 * self.effort.requests)
+            victim.stop_signal = signal.SIGQUIT
+            victim.stop()
+            with open(victim.directory / "log", "ab") as log:
+                victim.process = subprocess.Popen(list(map(str, victim.command())), stdout=log,
+                                                  stderr=log)
+            victim.stop_signal = signal.SIGINT
+            victim.wait_until_ready()
+            done = re.findall(r"redo: (\d+) records from 0x([0-9a-f]+) to 0x([0-9a-f]+) in (\d+) ms",
+                              (victim.directory / "log").read_text())[-1]
+        finally:
+            victim.stop()
+            shutil.rmtree(victim.directory, ignore_errors=True)
+        return (int(done[2], 16) - int(done[1], 16)) / 1e6 / (max(int(done[3]), 1) / 1e3)
+
+    def set_p99_ms(self, checkpoints):
+        """Of SET with 50 clients, durable; with `checkpoints`, one is always under way."""
+        pace = "5s" if checkpoints else "1d"
+        self.command_line("CONFIG", "SET", "checkpoint_timeout", pace)
+        try:
+            with self.durable():
+                return self.benchmark("set", 50, 1, keys=10 * KEY_COUNT)["p99_latency_ms"]
+        finally:
+            self.command_line("CONFIG", "SET", "checkpoint_timeout", "5min")
+
+
+class WithoutLog(Warren):
+    """The same server whose log's records are neither copied nor hashed nor written (a build with
+    -DWARREN_WITHOUT_LOG=ON): what the log costs."""
+
+    name = "no log"
+    program = BUILD_WITHOUT_LOG / "warren"
 
 
 class Redis(RespServer):
-    """Without persistence: no snapshots, no append-only file."""
+    """Without persistence: no snapshots, no append-only file; durable() gives it one."""
 
     name = "Redis"
 
     def command(self):
         return ["redis-server", "--bind", "127.0.0.1", "--port", self.port, "--dir",
-                self.directory, "--save", "", "--appendonly", "no", "--maxclients", 2000]
+                self.directory, "--save", "", "--appendonly", "no", "--appendfsync", "always",
+                "--maxclients", 2000]
 
     def version(self):
         return run(["redis-server", "--version"]).strip()
+
+    @contextlib.contextmanager
+    def durable(self):
+        self.command_line("CONFIG", "SET", "appendonly", "yes")
+        deadline = time.monotonic() + START_SECONDS
+        while "aof_rewrite_in_progress:1" in self.command_line("INFO", "persistence"):
+            if time.monotonic() > deadline:
+                raise RuntimeError("Redis: the append-only file was not made in time")
+            time.sleep(0.05)
+        yield
+        self.command_line("CONFIG", "SET", "appendonly", "no")
 
 
 class Ceiling(RespServer):
@@ -232,6 +323,7 @@ class Postgres(Server):
                f"UPDATE kv SET value = '{VALUE.decode()}' WHERE id = :id;\n",
         "one": "SELECT 1;\n",
     }
+    commit = "off"
 
     def __init__(self, directory, effort):
         super().__init__(directory, effort)
@@ -288,6 +380,12 @@ class Postgres(Server):
         count = self.effort.request_count(clients, pipeline) // 2
         return self.pgbench(operation, clients, "-j", "1", "-t", str(count // clients))
 
+    @contextlib.contextmanager
+    def durable(self):
+        self.commit = "on"
+        yield
+        self.commit = "off"
+
     def connection_rate(self, clients):
         return self.pgbench("one", clients, "-C", "-j", str(clients),
                             "-T", str(self.effort.seconds))
@@ -295,7 +393,8 @@ class Postgres(Server):
     def pgbench(self, script, clients, *options):
         target = self.target()
         output = run(["pgbench", *target[:-2], "-n", "-M", "prepared", "-c", str(clients), *options,
-                      "-f", self.directory / f"{script}.sql", target[-1]])
+                      "-f", self.directory / f"{script}.sql", target[-1]],
+                     env={**os.environ, "PGOPTIONS": f"-c synchronous_commit={self.commit}"})
         return float(re.search(r"^tps = ([\d.]+)", output, re.M)[1])
 
 
@@ -312,4 +411,4 @@ def wait_for_query_end(answers):
             return
 
 
-ALL = (Warren, Redis, Postgres, Ceiling, EventLoop)
+ALL = (Warren, WithoutLog, Redis, Postgres, Ceiling, EventLoop)
