@@ -259,19 +259,6 @@ bool AcquireExclusiveSlow(LWLock& lock, const LockCondition* condition) {
   return true;
 }
 
-void WaitForRelease(LWLock& lock) {
-  LockWait wait(lock);
-  uint32_t seen = lock.word.load(std::memory_order_seq_cst);
-  while ((seen & LWLock::kOwnerMask) != 0) {
-    // As a shared waiter: all of those are woken by the release. Never asks for a hand-over, which
-    // it would make no use of.
-    const uint32_t flagged = seen | LWLock::kSharedWaiters;
-    if (seen != flagged && !lock.word.compare_exchange_strong(seen, flagged)) continue;
-    SleepOnWord(lock, wait, flagged, kWakeShared);
-    return;
-  }
-}
-
 void DrainReadersSlow(LWLock& lock) {
   LockWait wait(lock);
   DrainReaders(lock, wait);

@@ -61,8 +61,6 @@ inline bool HasReaders(const LWLock& lock) {
 // The lock is owned by somebody else: wait for it, own it, wait until the readers have left. False,
 // and not owned, if there is a condition and it turned false.
 bool AcquireExclusiveSlow(LWLock& lock, const LockCondition* condition = nullptr);
-// The lock is owned by somebody else: sleep until it is let go. Nothing is entered or taken.
-void WaitForRelease(LWLock& lock);
 // Owning the word, wait until the readers have left.
 void DrainReadersSlow(LWLock& lock);
 // Own reader bit set, but somebody owns the lock: retreat, wait, come back. False, and the bit

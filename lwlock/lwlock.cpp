@@ -246,20 +246,6 @@ bool TryAcquireShared(LWLock& lock, SourceLocation where) NO_THREAD_SAFETY_ANALY
   return false;
 }
 
-bool AcquireExclusiveOrWait(LWLock& lock, SourceLocation where) NO_THREAD_SAFETY_ANALYSIS {
-  CheckRank(lock, where);
-  BeginAcquire(lock);
-  uint32_t expected = 0;
-  if (lock.word.compare_exchange_strong(expected, t_lock_self.owner, std::memory_order_seq_cst)) {
-    if (HasReaders(lock)) DrainReadersSlow(lock);
-    EnterHeld(lock, LockMode::kExclusive, where);
-    return true;
-  }
-  WaitForRelease(lock);
-  EndPending();
-  return false;
-}
-
 void ReleaseExclusive(LWLock& lock) NO_THREAD_SAFETY_ANALYSIS {
   if (!IsHeldLast(MakeHeldLock(&lock, LockMode::kExclusive))) [[unlikely]] {
     return ReleaseEarlierExclusive(lock);

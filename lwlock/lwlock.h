@@ -127,13 +127,6 @@ bool TryAcquireExclusive(LWLock& lock, SourceLocation where = SourceLocation::cu
 bool TryAcquireShared(LWLock& lock, SourceLocation where = SourceLocation::current())
     TRY_ACQUIRE_SHARED(true, lock);
 
-// Either takes the lock (true) or waits until its present owner lets go and then returns without it
-// (false): for work that the owner may have done for us, as flushing the log. Can sleep. A lock
-// acquired this way is acquired in no other way (but for tries): those who only wait for a release
-// would be taken for heirs of a hand-over.
-bool AcquireExclusiveOrWait(LWLock& lock, SourceLocation where = SourceLocation::current())
-    TRY_ACQUIRE_EXCLUSIVE(true, lock);
-
 void ReleaseExclusive(LWLock& lock) RELEASE_LOCK(lock);
 void ReleaseShared(LWLock& lock) RELEASE_LOCK(lock);
 

@@ -30,6 +30,7 @@
 #include "storage/lsn_text.h"
 #include "storage/redo.h"
 #include "storage/storage_failure.h"
+#include "storage/wal.h"
 
 namespace warren {
 namespace {
@@ -275,6 +276,7 @@ void Postmaster::OnChildEnd(const ChildEnd& end) {
     return BeginCrashRestart();
   }
   if (phase_ == Phase::kKilling) return;
+  if (end.wait_status != 0) Wal::OnProcessDeath();
   if (end.child.kind == ProcessKind::kStartup) return OnStartupEnd(end);
   if (end.child.kind != ProcessKind::kBackend) return OnAuxiliaryEnd(end);
 }

@@ -38,9 +38,16 @@ struct WalState {
   // -- Written under the WAL flush lock.
   alignas(kCacheLineBytes) std::atomic<Lsn> write;  // handed to the kernel
   std::atomic<Lsn> flush;                           // durable
+  std::atomic<Lsn> flush_target;  // of the flush under way (storage/flush_rounds.h)
+  std::atomic<int64_t> sync_ns;   // how long the last write and sync took
   // The errno of the write or sync after which nothing more is believed durable; 0 while all is
   // well. The postmaster starts over then, and after data_failure.
   std::atomic<int32_t> failure;
+
+  // How many flushes have ended, and a futex; by whoever held the flush lock, after letting it go,
+  // and by whoever finds a process dead.
+  std::atomic<uint32_t> flush_round;
+  std::atomic<uint32_t> flush_company;  // sleepers that the end of the last round woke
 
   // -- Written by the WAL writer.
   std::atomic<uint64_t> wal_writer;  // its PackedOwner, to be woken

@@ -15,6 +15,7 @@
 #include "shmem/latch.h"
 #include "shmem/segment.h"
 #include "shmem/stats.h"
+#include "storage/flush_rounds.h"
 #include "storage/storage_failure.h"
 #include "storage/wal_format.h"
 #include "storage/wal_segments.h"
@@ -126,7 +127,10 @@ Status WriteRange(Lsn from, Lsn to) {
 // Writes and syncs everything inserted so far. The flush lock is held.
 Status FlushLocked() {
   WalState& state = State();
+  FlushRounds::GatherCompany(state);
+  const int64_t began_ns = MonotonicNs();
   const Lsn target = state.insert.load(std::memory_order_acquire);
+  state.flush_target.store(target);
   RETURN_IF_ERROR(WriteRange(state.write.load(), target));
   StoreAfter(state.write, target);
   const Lsn durable = state.flush.load();
@@ -135,14 +139,42 @@ Status FlushLocked() {
     Stats::Add(StatId::kWalSyncs);
   }
   StoreAfter(state.flush, target);
+  state.sync_ns.store(MonotonicNs() - began_ns, std::memory_order_relaxed);
   if (SegmentOf(durable) != SegmentOf(target)) {  // one is complete now
     SetLatch(Segment::Procs(), Unpack(state.archiver.load()));
   }
   return {};
 }
 
+// With the flush lock, which it releases: flushes, unless somebody has just done so.
+Status FlushAsOwner(Lsn lsn) NO_THREAD_SAFETY_ANALYSIS {
+  WalState& state = State();
+  Status status;
+  if (state.failure.load() == 0 && state.flush.load() < lsn) {
+    status = FlushLocked();
+    // Before the lock is let go: nobody may take the log for healthy once a sync has failed, for
+    // the kernel may have dropped the bytes and would report success the next time.
+    if (!status.ok()) DeclareLogFailed(errno);
+  }
+  state.flush_target.store(FlushRounds::kUnknownTarget);
+  ReleaseExclusive(Segment::WalFlushLock());
+  if (status.ok()) {
+    FlushRounds::End(state);
+  } else {
+    FlushRounds::WakeAll(state);
+    log::Error("{}", status.error().message);
+    return StorageFailure();
+  }
+  return status;
+}
+
 // A dead flusher may have written anything beyond `flush`: its successor writes those bytes again.
-void RepairFlushLock(LWLock&) noexcept { StoreAfter(State().write, State().flush.load()); }
+void RepairFlushLock(LWLock&) noexcept {
+  WalState& state = State();
+  StoreAfter(state.write, state.flush.load());
+  state.flush_target.store(FlushRounds::kUnknownTarget);
+  FlushRounds::WakeAll(state);
+}
 
 // Nothing is half done: the ring's bytes beyond `insert` mean nothing.
 void RepairInsertLock(LWLock&) noexcept {}
@@ -222,6 +254,7 @@ Status Wal::StartAt(Lsn end) {
   const Lsn segment_begin = end - SegmentOffset(end);
   state.allocated_end = segment_begin;
   state.flush = state.write = state.insert = end;
+  state.flush_target = FlushRounds::kUnknownTarget;
   state.failure = 0;
   return EnsureAllocatedTo(end + 1);
 }
@@ -233,25 +266,19 @@ Status Wal::Flush(Lsn lsn) {
   const ScopedWait wait(WaitEvent::kWalFlush);
   while (state.flush.load(std::memory_order_acquire) < lsn) {
     if (state.failure.load() != 0) return StorageFailure();
-    // Not acquired means that a flusher has just finished: perhaps it took us along.
-    if (!AcquireExclusiveOrWait(Segment::WalFlushLock())) continue;
-    Status status;
-    if (state.failure.load() == 0 && state.flush.load() < lsn) {
-      status = FlushLocked();
-      // Before the lock is let go: nobody may take the log for healthy once a sync has failed, for
-      // the kernel may have dropped the bytes and would report success the next time.
-      if (!status.ok()) DeclareLogFailed(errno);
-    }
-    ReleaseExclusive(Segment::WalFlushLock());
-    if (!status.ok()) {
-      log::Error("{}", status.error().message);
-      return StorageFailure();
+    const uint32_t round = state.flush_round.load();
+    if (TryAcquireExclusive(Segment::WalFlushLock())) {
+      RETURN_IF_ERROR(FlushAsOwner(lsn));
+    } else {
+      FlushRounds::Wait(state, round, lsn);
     }
   }
   Stats::Add(StatId::kWalFlushWaits);
   Stats::Add(StatId::kWalFlushWaitUs, static_cast<uint64_t>((MonotonicNs() - began_ns) / 1000));
   return {};
 }
+
+void Wal::OnProcessDeath() { FlushRounds::WakeAll(State()); }
 
 Status Wal::FlushAll() { return Flush(InsertPosition()); }
 

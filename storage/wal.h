@@ -71,6 +71,8 @@ class Wal {
   // log has failed and accepts nothing more (storage_failure.h).
   static Status Flush(Lsn lsn);
   static Status FlushAll();
+  // By whoever reaps a process that died abnormally: it may have been woken to flush for others.
+  static void OnProcessDeath();
 
   static Lsn InsertPosition();
   static Lsn FlushPosition();

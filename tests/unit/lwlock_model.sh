@@ -8,50 +8,7 @@ set -u
 model=$(realpath "$1")
 full=${2:-}
 
-command -v spin > /dev/null || { echo "skipped: spin is not installed"; exit 77; }
-compiler=$(command -v cc || command -v gcc || command -v clang) ||
-  { echo "skipped: no C compiler"; exit 77; }
-
-work=$(mktemp -d /tmp/lwlock_model.XXXXXX)
-trap 'rm -rf "$work"' EXIT
-cd "$work" || exit 1
-failed=0
-
-# explore PAN_CFLAGS PAN_FLAGS SPIN_DEFINES...: sets $errors and $states.
-explore() {
-  local cflags=$1 flags=$2
-  shift 2
-  rm -f pan* ./*.trail
-  spin "$@" -a "$model" > spin.log 2>&1 || { cat spin.log; exit 1; }
-  # shellcheck disable=SC2086
-  "$compiler" -w -DSAFETY -DVECTORSZ=1024 $cflags -o pan pan.c || exit 1
-  # shellcheck disable=SC2086
-  ./pan -m100000 $flags > pan.log 2>&1
-  errors=$(sed -n 's/.*errors: \([0-9]*\).*/\1/p' pan.log)
-  states=$(sed -n 's/ *\([0-9.e+]*\) states, stored.*/\1/p' pan.log)
-  # Too shallow or out of memory is no proof.
-  if grep -q "max search depth too small\|out of memory\|memory limit" pan.log; then errors=incomplete; fi
-}
-
-holds() {
-  explore "$cflags" "$flags" "$@"
-  if [ "$errors" = 0 ]; then
-    echo "holds: $* ($states states)"
-  else
-    echo "FAILED: $*: errors: ${errors:-none reported}"; tail -20 pan.log; failed=1
-  fi
-}
-
-caught() { caught_with -w20 "$@"; }
-caught_with() {
-  local table=$1
-  shift
-  explore "-DCOLLAPSE" "$table" "$@"
-  case "$errors" in
-    '' | 0 | incomplete) echo "FAILED: mutant not caught: $*"; failed=1 ;;
-    *) echo "caught: $*" ;;
-  esac
-}
+source "$(dirname "$0")/../support/spin_model.sh"
 
 cflags="-O1 -DCOLLAPSE"
 flags=-w20
@@ -79,7 +36,7 @@ caught -DN=2 -DKILLS=0 -DCOND -DROUSE_SILENT
 
 if [ "$full" = full ]; then
   caught -DN=3 -DKILLS=1 -DHANDOFF -DLEAVE_RESERVED
-  caught_with -w24 -DN=3 -DKILLS=0 -DOPS=2 -DCOND -DGIVE_UP_SILENT
+  caught_with -w24 -DCOLLAPSE -DN=3 -DKILLS=0 -DOPS=2 -DCOND -DGIVE_UP_SILENT
   cflags="-O2 -DHC4 -DMEMLIM=6000"
   flags=-w24
   holds -DN=2 -DKILLS=2 -DMKILLS=2
