@@ -17,6 +17,9 @@ namespace {
 
 // About what falling asleep and being woken costs here; spinning longer could only lose.
 constexpr int64_t kSpinNs = 40'000;
+// More than one or two small requests: a batch. Its work is long beside a switch of processes, and its
+// client will not be back before it has read as many replies.
+constexpr ssize_t kBatchBytes = 384;
 // A client that lets so many spins in a row run out thinks between its requests: spin only now and
 // then to notice when it no longer does.
 constexpr uint32_t kVainSpins = 4;
@@ -72,7 +75,7 @@ ClientWait::Way ClientWait::Choose() {
   if (++waits_ % kRecountEvery == 0) Recount();
   // One processor is left for the client, if it is on this machine.
   const int32_t working = Segment::Server().working_backends.load(std::memory_order_relaxed);
-  if (working >= processors_) return Way::kYield;
+  if (working >= processors_) return batch_ ? Way::kSleep : Way::kYield;
   return vain_spins_ < kVainSpins || waits_ % kSpinAgainEvery == 0 ? Way::kSpin : Way::kSleep;
 }
 
@@ -99,7 +102,7 @@ ssize_t ClientWait::Sleep(int fd, std::span<char> space) {
   return n;
 }
 
-ssize_t ClientWait::Receive(int fd, std::span<char> space) {
+ssize_t ClientWait::Await(int fd, std::span<char> space) {
   const Way way = Choose();
   if (way == Way::kSpin) {
     const ssize_t n = Spin(fd, space);
@@ -107,6 +110,12 @@ ssize_t ClientWait::Receive(int fd, std::span<char> space) {
   }
   if (way == Way::kYield) sched_yield();
   return Sleep(fd, space);
+}
+
+ssize_t ClientWait::Receive(int fd, std::span<char> space) {
+  const ssize_t n = Await(fd, space);
+  if (n > 0) batch_ = n > kBatchBytes;
+  return n;
 }
 
 }  // namespace warren

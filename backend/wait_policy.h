@@ -7,6 +7,8 @@
 //                                 client's next request usually comes before sleeping would pay
 //   others are at work            offer them the processor once (yield), then sleep: meanwhile the
 //                                 next request often arrives, and the sleep does not happen
+//   the same, but the client      sleep: so many commands lie between two waits that a yield only
+//   sends many at once            adds a switch of processes to the sleep
 //   alone, but the client thinks  sleep: there is nobody of ours to yield to
 //
 // Whether others are at work is ServerState::working_backends. An idle server uses no processor
@@ -41,6 +43,7 @@ class ClientWait {
  private:
   enum class Way : uint8_t { kSleep, kSpin, kYield };
   Way Choose();
+  ssize_t Await(int fd, std::span<char> space);
   ssize_t Spin(int fd, std::span<char> space);
   ssize_t Sleep(int fd, std::span<char> space);
   static void Recount();
@@ -48,6 +51,7 @@ class ClientWait {
   uint32_t waits_ = 0;
   uint32_t vain_spins_ = 0;  // in a row
   int32_t processors_;
+  bool batch_ = false;  // what was received last
 };
 
 }  // namespace warren
