@@ -147,7 +147,7 @@ Status FlushLocked() {
 }
 
 // With the flush lock, which it releases: flushes, unless somebody has just done so.
-Status FlushAsOwner(Lsn lsn) NO_THREAD_SAFETY_ANALYSIS {
+Status FlushAsOwner(Lsn lsn) RELEASE_LOCK(Segment::WalFlushLock()) NO_THREAD_SAFETY_ANALYSIS {
   WalState& state = State();
   Status status;
   if (state.failure.load() == 0 && state.flush.load() < lsn) {
