@@ -78,7 +78,7 @@ def machine():
     cpu = re.search(r"^model name\s*: (.*)$", pathlib.Path("/proc/cpuinfo").read_text(), re.M)
     memory_kib = int(re.search(r"MemTotal: +(\d+)", pathlib.Path("/proc/meminfo").read_text())[1])
     return (f"{os.cpu_count()} cores ({cpu[1] if cpu else platform.machine()}), "
-            f"{memory_kib / 2**20:.0f} GiB, Linux {platform.release()}")
+            f"{memory_kib / 2**20:.0f} GiB, Linux {platform.release().split('-')[0]}")
 
 
 def revision(root):
