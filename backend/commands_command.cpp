@@ -192,8 +192,7 @@ Result<std::vector<std::string_view>> Filtered(Args args) {
     const bool in_category =
         std::ranges::find(categories, "@" + AsciiLower(what)) != categories.end();
     // Nothing comes from a module.
-    if ((pattern && GlobMatch(what, info->name, GlobCase::kIgnore)) ||
-        (category && in_category)) {
+    if ((pattern && GlobMatch(what, info->name, GlobCase::kIgnore)) || (category && in_category)) {
       names.push_back(info->name);
     }
   }

@@ -75,7 +75,8 @@ inline constexpr CommandInfo kServerCommands[] = {
      .group = "server",
      .syntax = "INFO [section [section ...]]",
      .summary =
-         "returns figures about the server; sections: server, clients, memory, persistence, archive, "
+         "returns figures about the server; sections: server, clients, memory, persistence, "
+         "archive, "
          "stats, replication, cpu, commandstats, errorstats, cluster, keyspace; default, all, "
          "everything",
      .since = "1.0.0",

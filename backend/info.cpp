@@ -127,8 +127,8 @@ void Checkpoints(Lines& lines) {
   const bool running = checkpoints.running.load() != 0;
   const int64_t duration_us = checkpoints.last_duration_us.load();
   const std::string_view status = checkpoints.last_failed.load() == 0 ? "ok" : "err";
-  lines.Add("rdb_changes_since_last_save", Stats::ReadSinceStart(StatId::kMiniTransactions) -
-                                               checkpoints.changes_at_begin.load());
+  lines.Add("rdb_changes_since_last_save",
+            Stats::ReadSinceStart(StatId::kMiniTransactions) - checkpoints.changes_at_begin.load());
   lines.Add("rdb_bgsave_in_progress", running ? 1 : 0);
   lines.Add("rdb_last_save_time", Seconds(checkpoints.last_done_us.load()));
   lines.Add("rdb_last_bgsave_status", status);
@@ -154,11 +154,11 @@ void LogFields(Lines& lines) {
   const auto status = [](bool ok) { return ok ? "ok" : "err"; };
   lines.Add("aof_enabled", 1);
   lines.Add("aof_rewrite_in_progress", running ? 1 : 0);
-  lines.Add("aof_rewrite_scheduled",
-            checkpoints.requested.load() >
-                    std::max(checkpoints.done.load(), checkpoints.failed.load())
-                ? 1
-                : 0);
+  lines.Add(
+      "aof_rewrite_scheduled",
+      checkpoints.requested.load() > std::max(checkpoints.done.load(), checkpoints.failed.load())
+          ? 1
+          : 0);
   lines.Add("aof_last_bgrewrite_status", status(checkpoints.last_failed.load() == 0));
   lines.Add("aof_last_write_status", status(wal.failure.load() == 0));
   lines.Add("aof_current_size", insert - redo_point);

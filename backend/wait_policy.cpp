@@ -17,8 +17,8 @@ namespace {
 
 // About what falling asleep and being woken costs here; spinning longer could only lose.
 constexpr int64_t kSpinNs = 40'000;
-// More than one or two small requests: a batch. Its work is long beside a switch of processes, and its
-// client will not be back before it has read as many replies.
+// More than one or two small requests: a batch. Its work is long beside a switch of processes, and
+// its client will not be back before it has read as many replies.
 constexpr ssize_t kBatchBytes = 384;
 // A client that lets so many spins in a row run out thinks between its requests: spin only now and
 // then to notice when it no longer does.

@@ -90,7 +90,6 @@ Status ParseOutcome(std::string_view text) {
   return Error{static_cast<ErrorCode>(text[0]), std::string(text.substr(1))};
 }
 
-
 // Puts the request into the area; returns its number.
 uint32_t SubmitRequest(std::string_view text, Owner self) {
   SharedSettingsArea& area = Area();

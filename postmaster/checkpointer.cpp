@@ -18,7 +18,7 @@
 namespace warren {
 namespace {
 
-constexpr int64_t kPauseMs = 50;               // one pause of a spread checkpoint
+constexpr int64_t kPauseMs = 50;  // one pause of a spread checkpoint
 constexpr int64_t kRetryAfterFailureMs = 5000;
 
 class Checkpointer {
@@ -60,7 +60,8 @@ class Checkpointer {
     return Wal::InsertPosition() - Segment::Wal().redo_point.load();
   }
 
-  void Run(std::string_view reason, std::atomic<uint64_t>& counter, uint64_t requested, bool spread) {
+  void Run(std::string_view reason, std::atomic<uint64_t>& counter, uint64_t requested,
+           bool spread) {
     last_begin_ms_ = NowMs();
     AddOne(counter);
     const int64_t begun_us = WallClockUs();
@@ -80,9 +81,10 @@ class Checkpointer {
       not_before_ms_ = NowMs() + kRetryAfterFailureMs;
       return StoreAfter(state_.failed, requested);
     }
-    log::Notice("checkpoint ({}): {} pages written in {} ms, redo begins at {:#x}, {} log files gone",
-                reason, summary->pages_written, NowMs() - last_begin_ms_, summary->redo_begin,
-                summary->segments_removed);
+    log::Notice(
+        "checkpoint ({}): {} pages written in {} ms, redo begins at {:#x}, {} log files gone",
+        reason, summary->pages_written, NowMs() - last_begin_ms_, summary->redo_begin,
+        summary->segments_removed);
     idle_at_ = Wal::InsertPosition();
     state_.last_done_us.store(WallClockUs());
     state_.last_duration_us.store(WallClockUs() - begun_us);
@@ -100,8 +102,9 @@ class Checkpointer {
       const double target = static_cast<double>(settings.checkpoint_completion_target) / 100;
       const double time = static_cast<double>(NowMs() - last_begin_ms_) /
                           static_cast<double>(settings.checkpoint_timeout_ms);
-      const double log = static_cast<double>(Wal::InsertPosition() - Segment::Wal().checkpoint_start) /
-                         static_cast<double>(LogBetweenCheckpoints());
+      const double log =
+          static_cast<double>(Wal::InsertPosition() - Segment::Wal().checkpoint_start) /
+          static_cast<double>(LogBetweenCheckpoints());
       if (done * target <= std::max(time, log)) return;
       Latch::Wait(kPauseMs);
       BeginAuxiliaryRound();

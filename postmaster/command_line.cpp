@@ -198,7 +198,8 @@ void AddWalDump(CLI::App& app, Arguments& arguments) {
       ->allow_extra_args(false);
   dump->add_option("--page", arguments.dump.pages, "Only records that change this page")
       ->allow_extra_args(false);
-  dump->add_option("--key", arguments.dump.key, "Only records with a key that matches this pattern");
+  dump->add_option("--key", arguments.dump.key,
+                   "Only records with a key that matches this pattern");
 }
 
 void AddDocs(CLI::App& app, Arguments& arguments) {

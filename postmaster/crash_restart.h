@@ -1,8 +1,8 @@
 // How does a server come up again after a crash that may have damaged shared memory?
 //
 // PostgreSQL's way: every process is gone; what the log's ring still holds is written to its files;
-// the segment is made as new; redo does the rest. The listening sockets stay open meanwhile, so that
-// new clients wait instead of being refused.
+// the segment is made as new; redo does the rest. The listening sockets stay open meanwhile, so
+// that new clients wait instead of being refused.
 #pragma once
 
 #include <cstdint>

@@ -271,8 +271,9 @@ void Postmaster::OnConnection(UniqueFd socket, const Listener& listener) {
 
 void Postmaster::OnChildEnd(const ChildEnd& end) {
   if (end.verdict == CrashVerdict::kStopServer && phase_ != Phase::kKilling) {
-    log::Error("{} {} may have left shared memory in the middle of a change: stopping all processes",
-               GetProcessKind(end.child.kind).name, end.child.pid);
+    log::Error(
+        "{} {} may have left shared memory in the middle of a change: stopping all processes",
+        GetProcessKind(end.child.kind).name, end.child.pid);
     return BeginCrashRestart();
   }
   if (phase_ == Phase::kKilling) return;
@@ -305,8 +306,9 @@ void Postmaster::OnCloserEnd(const ChildEnd& end) {
   }
   const bool tried = WIFEXITED(end.wait_status) && WEXITSTATUS(end.wait_status) == kStoreNotClosed;
   if (!tried && close_attempts_ < kCloseAttempts) return BeginClosing();
-  log::Error("data directory \"{}\": not shut down cleanly, the next start recovers it from the log",
-             pid_file_content_.data_directory);
+  log::Error(
+      "data directory \"{}\": not shut down cleanly, the next start recovers it from the log",
+      pid_file_content_.data_directory);
   BeginKilling(1);
 }
 
@@ -386,14 +388,14 @@ void Postmaster::EndSessions() {
   });
 }
 
-// The checkpointer closes the store (a new one does if there is none just now); the others just end.
+// The checkpointer closes the store (a new one does if there is none just now); the others just
+// end.
 void Postmaster::BeginClosing() {
   ++close_attempts_;
   for (Auxiliary& auxiliary : auxiliaries_) auxiliary.restart.reset();
   EnterPhase(Phase::kClosing);
   if (supervisor_.ChildCount(kCloser) == 0) {
-    const Status started =
-        supervisor_.Start(kCloser, [] { return GetAuxiliaryMain(kCloser)(); });
+    const Status started = supervisor_.Start(kCloser, [] { return GetAuxiliaryMain(kCloser)(); });
     if (!started.ok()) {
       log::Error("the store cannot be closed: {}", started.error().message);
       return BeginKilling(1);
@@ -412,9 +414,10 @@ void Postmaster::BeginCrashRestart() {
     acceptor_.Suspend();
     return KillAll();
   }
-  log::Error("data directory \"{}\": not shut down cleanly, the next start recovers it from the log{}",
-             pid_file_content_.data_directory,
-             worth_it ? "; too many crash restarts within a minute, giving up" : "");
+  log::Error(
+      "data directory \"{}\": not shut down cleanly, the next start recovers it from the log{}",
+      pid_file_content_.data_directory,
+      worth_it ? "; too many crash restarts within a minute, giving up" : "");
   BeginKilling(1);
 }
 

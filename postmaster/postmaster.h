@@ -17,7 +17,8 @@
 //   closing          no backend; the checkpointer writes everything     no child is left
 //                    out, the other processes end
 //   killing          all got SIGQUIT, SIGKILL follows after 5 s         no child is left: end, or
-//                                                                       after a crash starting again
+//                                                                       after a crash starting
+//                                                                       again
 //
 // One thread, one event loop; never takes an LWLock, never waits for a child or a client.
 #pragma once

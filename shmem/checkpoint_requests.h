@@ -14,8 +14,8 @@ struct CheckpointRequests {
   std::atomic<uint64_t> requested;  // fetch_add by whoever wants one
   // -- By the checkpointer.
   std::atomic<uint64_t> checkpointer;  // its PackedOwner, to be woken
-  std::atomic<uint64_t> done;    // requests up to this one are served
-  std::atomic<uint64_t> failed;  // requests up to this one ended with an error (see the log)
+  std::atomic<uint64_t> done;          // requests up to this one are served
+  std::atomic<uint64_t> failed;        // requests up to this one ended with an error (see the log)
   std::atomic<uint32_t> running;
   std::atomic<int64_t>
       last_done_us;             // WallClockUs of the last complete one, or of the server's start

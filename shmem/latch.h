@@ -23,7 +23,8 @@
 
 namespace warren {
 
-// Wakes the process in `slot` if it is still of that generation. Any process may call it; never waits.
+// Wakes the process in `slot` if it is still of that generation. Any process may call it; never
+// waits.
 void SetLatch(const ProcArray& procs, Owner target);
 
 // Why this process was woken; each Take...() clears its flag.

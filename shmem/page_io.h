@@ -22,9 +22,9 @@ class PageIo {
   // file, page and what differs. A page that was allocated but never written reads as all zero.
   virtual Status ReadPage(PageNo page_no, PageBytes page) = 0;
 
-  // Writes the page: sets number and checksum in a private copy, writes it in full. The caller holds
-  // the content lock (shared is enough) until this has returned. kNoSpace or kIo on failure: nothing
-  // counts as written.
+  // Writes the page: sets number and checksum in a private copy, writes it in full. The caller
+  // holds the content lock (shared is enough) until this has returned. kNoSpace or kIo on failure:
+  // nothing counts as written.
   virtual Status WritePage(PageNo page_no, ConstPageBytes page) = 0;
 
   // Makes all completed writes durable.

@@ -4,11 +4,12 @@
 //
 //   kFree -> kStarting -> kRunning -> kExited -> kFree          exit 0, nothing held
 //               |             |
-//               +-------------+-----> kDead -> kFree            abnormal: freed by the last store of
+//               +-------------+-----> kDead -> kFree            abnormal: freed by the last store
+//               of
 //                                                               its repair
 //
-// kStarting is stored by the postmaster before the fork, kRunning and kExited by the process itself,
-// kDead and kFree by the postmaster (later: kFree after a repair by the process monitor).
+// kStarting is stored by the postmaster before the fork, kRunning and kExited by the process
+// itself, kDead and kFree by the postmaster (later: kFree after a repair by the process monitor).
 #pragma once
 
 #include <atomic>
@@ -58,23 +59,23 @@ struct SharedText {
 
 // What CLIENT LIST and `warren status` show of a backend's session. Written by the backend alone.
 struct ClientInfo {
-  std::atomic<uint64_t> client_id;       // 0: no client yet
-  SharedText<108> address;               // "127.0.0.1:50123", "/path/to/socket:0"
+  std::atomic<uint64_t> client_id;  // 0: no client yet
+  SharedText<108> address;          // "127.0.0.1:50123", "/path/to/socket:0"
   SharedText<108> local_address;
-  SharedText<64> name;                   // CLIENT SETNAME
-  SharedText<32> library_name;           // CLIENT SETINFO
+  SharedText<64> name;          // CLIENT SETNAME
+  SharedText<32> library_name;  // CLIENT SETINFO
   SharedText<32> library_version;
-  SharedText<32> last_command;           // lower case, "config|get" for sub-commands
-  std::atomic<int64_t> connected_us;     // WallClockUs
-  std::atomic<int64_t> last_active_us;   // WallClockUs of the last command's start
+  SharedText<32> last_command;          // lower case, "config|get" for sub-commands
+  std::atomic<int64_t> connected_us;    // WallClockUs
+  std::atomic<int64_t> last_active_us;  // WallClockUs of the last command's start
   std::atomic<uint32_t> database;
-  std::atomic<uint32_t> query_bytes;     // unparsed input
-  std::atomic<uint64_t> output_bytes;    // unsent replies
+  std::atomic<uint32_t> query_bytes;   // unparsed input
+  std::atomic<uint64_t> output_bytes;  // unsent replies
   std::atomic<uint64_t> output_limit_hits;
   std::atomic<int32_t> socket_fd;
-  std::atomic<uint8_t> resp_version;     // 2 or 3
-  std::atomic<uint8_t> in_command;       // 1 while a command is executed
-  std::atomic<uint8_t> working;          // 0 while asleep waiting for the client
+  std::atomic<uint8_t> resp_version;  // 2 or 3
+  std::atomic<uint8_t> in_command;    // 1 while a command is executed
+  std::atomic<uint8_t> working;       // 0 while asleep waiting for the client
   std::atomic<uint8_t> no_evict;
   std::atomic<uint8_t> unix_socket;
 };
@@ -82,21 +83,23 @@ struct ClientInfo {
 // One process slot. Aligned so that no two processes write to one cache line.
 struct alignas(kCacheLineBytes) Proc {
   // -- Written by the postmaster.
-  std::atomic<ProcLife> life;            // see the diagram above
+  std::atomic<ProcLife> life;  // see the diagram above
   std::atomic<ProcessKind> kind;
-  std::atomic<int32_t> pid;              // 0 while free; stored by the parent after the fork and by the
-                                         // child itself at its start (the same value)
-  std::atomic<uint32_t> generation;      // raised each time the slot is given out
-  std::atomic<int32_t> wait_status;      // of waitpid, valid when kDead
-  std::atomic<int64_t> start_us;         // WallClockUs
+  std::atomic<int32_t> pid;          // 0 while free; stored by the parent after the fork and by the
+                                     // child itself at its start (the same value)
+  std::atomic<uint32_t> generation;  // raised each time the slot is given out
+  std::atomic<int32_t> wait_status;  // of waitpid, valid when kDead
+  std::atomic<int64_t> start_us;     // WallClockUs
 
   // -- Written by the process.
   LockProc locks;
-  // The oldest log position from which this process may still follow page links (storage): a deleted
-  // page is reusable only when every op_start is 0 or past its deletion. 0: in no operation.
+  // The oldest log position from which this process may still follow page links (storage): a
+  // deleted page is reusable only when every op_start is 0 or past its deletion. 0: in no
+  // operation.
   alignas(kCacheLineBytes) std::atomic<Lsn> op_start;
   // A backup under way in this process needs the log from here on (storage/wal_retention.h); counts
-  // while the process runs, so that its end, however it comes, lets the log go. 0: nothing is needed.
+  // while the process runs, so that its end, however it comes, lets the log go. 0: nothing is
+  // needed.
   std::atomic<Lsn> wal_hold;
   std::atomic<uint32_t> settings_generation;  // the newest one in force here
   ClientInfo client;

@@ -1,9 +1,9 @@
 // What is in shared memory, and where?
 //
-// One MAP_SHARED mapping of a memfd, made by the postmaster before the first fork, allocated in full
-// (a store can never fail later for want of memory), left out of core dumps. Its structures are the
-// rows of one table (segment.cpp: SharedStructures): name, size as a function of the configuration,
-// initialiser. The table lays them out, initialises them and feeds MEMORY SEGMENT.
+// One MAP_SHARED mapping of a memfd, made by the postmaster before the first fork, allocated in
+// full (a store can never fail later for want of memory), left out of core dumps. Its structures
+// are the rows of one table (segment.cpp: SharedStructures): name, size as a function of the
+// configuration, initialiser. The table lays them out, initialises them and feeds MEMORY SEGMENT.
 #pragma once
 
 #include <atomic>
@@ -23,12 +23,12 @@
 namespace warren {
 
 struct SegmentConfig {
-  uint32_t max_connections = 1000;    // backends, reserved ones included
-  uint32_t buffer_count = 16384;      // pages of cache
-  uint32_t command_count = 0;         // rows of the command table (Stats)
+  uint32_t max_connections = 1000;  // backends, reserved ones included
+  uint32_t buffer_count = 16384;    // pages of cache
+  uint32_t command_count = 0;       // rows of the command table (Stats)
   uint32_t database_count = 16;
-  uint32_t wal_ring_bytes = 4u << 20; // the log's bytes that are not durable yet; a multiple of 8
-  bool huge_pages = false;            // wanted; falls back with a log line when not available
+  uint32_t wal_ring_bytes = 4u << 20;  // the log's bytes that are not durable yet; a multiple of 8
+  bool huge_pages = false;             // wanted; falls back with a log line when not available
 
   // Process slots: connections, one per auxiliary kind and some for replacements of dead ones whose
   // slots are not repaired yet.
@@ -43,8 +43,8 @@ struct SharedStructureInfo {
 };
 
 // Counts of one database, kept in the segment while the server runs and in the data file's catalog
-// when it stops. The high bits say for which incarnation of the database (storage/database_counts.h):
-// read them through Store::KeyCount and Store::ExpiresCount.
+// when it stops. The high bits say for which incarnation of the database
+// (storage/database_counts.h): read them through Store::KeyCount and Store::ExpiresCount.
 struct DatabaseCounts {
   std::atomic<uint64_t> keys;
   std::atomic<uint64_t> expires;  // keys with an expiry time
@@ -55,16 +55,16 @@ struct DatabaseCounts {
 
 // Server-wide facts with one writer each.
 struct ServerState {
-  std::atomic<uint32_t> phase;              // ServerPhase, by the postmaster
+  std::atomic<uint32_t> phase;  // ServerPhase, by the postmaster
   std::atomic<int32_t> postmaster_pid;
   std::atomic<int64_t> start_us;
-  std::atomic<uint64_t> next_client_id;     // fetch_add by each backend
-  std::atomic<uint32_t> connection_count;   // by the postmaster: backends alive now
-  std::atomic<uint64_t> start_count;        // of this data directory
+  std::atomic<uint64_t> next_client_id;    // fetch_add by each backend
+  std::atomic<uint32_t> connection_count;  // by the postmaster: backends alive now
+  std::atomic<uint64_t> start_count;       // of this data directory
 
   // Backends that are not asleep waiting for their client, for choosing how to wait (backend/
-  // wait_policy.h). Raised and lowered by each backend; derived from ClientInfo::working and counted
-  // again now and then, because a backend that dies leaves it too high.
+  // wait_policy.h). Raised and lowered by each backend; derived from ClientInfo::working and
+  // counted again now and then, because a backend that dies leaves it too high.
   alignas(kCacheLineBytes) std::atomic<int32_t> working_backends;
 };
 
@@ -101,9 +101,9 @@ class Segment {
   static std::span<std::byte> WalRing();
   static DatabaseCounts& Database(uint32_t database);
   // Opaque areas of modules that define their own contents.
-  static std::byte* SettingsArea();       // conf/shared_settings.h: kSharedSettingsBytes
+  static std::byte* SettingsArea();  // conf/shared_settings.h: kSharedSettingsBytes
   static std::byte* MiniTransactionArea(SlotIndex slot);  // kMiniTransactionAreaBytes each
-  static std::byte* StatBlocks();         // shmem/stats.cpp
+  static std::byte* StatBlocks();                         // shmem/stats.cpp
   static std::byte* StatBaseline();
 
   // Gives the calling process its slot: binds locks, statistics and the process array.

@@ -2,11 +2,11 @@
 //
 // One block of counters per process slot, written by that slot's process alone with relaxed stores;
 // never folded and never cleared when the slot is reused, so a later process goes on counting and a
-// total is always the plain sum. A reset stores the present sums as a baseline. The postmaster has a
-// block of its own (index = slot count). Nothing here needs repair.
+// total is always the plain sum. A reset stores the present sums as a baseline. The postmaster has
+// a block of its own (index = slot count). Nothing here needs repair.
 //
-// Besides the named counters each block has per-command counters (the command table's rows, sized at
-// start) and the LWLock counters live in LockProc; both are summed the same way.
+// Besides the named counters each block has per-command counters (the command table's rows, sized
+// at start) and the LWLock counters live in LockProc; both are summed the same way.
 #pragma once
 
 #include <atomic>

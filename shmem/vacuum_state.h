@@ -1,8 +1,8 @@
 // Who wants vacuum to go through everything, and until when does it sleep?
 //
-// A request is a number, as in checkpoint_requests.h: vacuum notes the newest one before it begins and
-// stores that number when it is done. Every field is one atomic store; a death anywhere leaves a
-// request that the next vacuum process serves.
+// A request is a number, as in checkpoint_requests.h: vacuum notes the newest one before it begins
+// and stores that number when it is done. Every field is one atomic store; a death anywhere leaves
+// a request that the next vacuum process serves.
 #pragma once
 
 #include <atomic>
@@ -12,8 +12,9 @@ namespace warren {
 
 struct VacuumState {
   std::atomic<uint64_t> requested;  // fetch_add by whoever wants one
-  // WallClockMs up to which vacuum sleeps because it knows of nothing to do before; 0: it looks again
-  // soon. Stored by vacuum; set to 0 by the one writer that wakes it because of an earlier expiry.
+  // WallClockMs up to which vacuum sleeps because it knows of nothing to do before; 0: it looks
+  // again soon. Stored by vacuum; set to 0 by the one writer that wakes it because of an earlier
+  // expiry.
   std::atomic<int64_t> sleeps_until_ms;
   // -- By vacuum.
   std::atomic<uint64_t> vacuum;  // its PackedOwner, to be woken

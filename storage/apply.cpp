@@ -201,8 +201,7 @@ std::string DescribeRecord(RecordView record, Lsn lsn) {
     text += fmt::format(", {} {}", PageRoleName(ref.role), ref.page_no);
   }
   for (const MapChange& change : record.map_changes()) {
-    text += fmt::format(", {} becomes {}", change.page_no,
-                        PageStateName(change.state));
+    text += fmt::format(", {} becomes {}", change.page_no, PageStateName(change.state));
   }
   if ((header.flags & kCountsFlag) != 0) {
     text += fmt::format(", keys {} expires {}", header.keys_after, header.expires_after);

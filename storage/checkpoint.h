@@ -1,7 +1,8 @@
 // From where must redo begin?
 //
 // A checkpoint (fuzzy: everybody goes on writing)
-//   1. puts a record into the log that bears the counts of all databases; from the moment it is there,
+//   1. puts a record into the log that bears the counts of all databases; from the moment it is
+//   there,
 //      `checkpoint_start` is its place, and the first change of each page carries a full image;
 //   2. writes every buffer that was dirty at that moment, then syncs the data file: everything that
 //      the log says before the record is in the file;
@@ -30,7 +31,7 @@ struct CheckpointHead {
 struct CheckpointCount {
   uint32_t database;
   uint32_t reserved;
-  uint64_t keys;     // with the tag of database_counts.h
+  uint64_t keys;  // with the tag of database_counts.h
   uint64_t expires;
 };
 

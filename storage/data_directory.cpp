@@ -38,7 +38,9 @@ ControlData g_control;
 bool g_was_in_use = false;  // when it was opened: it had not been shut down cleanly
 
 std::string BasePath(const std::string& directory) { return directory + "/base"; }
-std::string DataPath(const std::string& directory) { return DataDirectory::DataFilePath(directory); }
+std::string DataPath(const std::string& directory) {
+  return DataDirectory::DataFilePath(directory);
+}
 std::string WalPath(const std::string& directory) { return DataDirectory::WalPath(directory); }
 
 std::string Named(const std::string& directory) {

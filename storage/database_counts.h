@@ -1,8 +1,8 @@
 // How many keys does a database have?
 //
-// The counters change under the WAL insert lock alone, in the order of the records that carry them. A
-// writer may still be at work in a tree that FLUSH has just taken away; its key must not be counted,
-// so each counter bears the low bits of the incarnation it counts for.
+// The counters change under the WAL insert lock alone, in the order of the records that carry them.
+// A writer may still be at work in a tree that FLUSH has just taken away; its key must not be
+// counted, so each counter bears the low bits of the incarnation it counts for.
 #pragma once
 
 #include <atomic>

@@ -7,9 +7,8 @@
 //
 //   image   offset  bytes  field
 //           0       2      low: bytes [0, low) of the page follow
-//           2       2      high: then bytes [kPageBytes - high, kPageBytes); what is between is not in use
-//           4       4      reserved, 0
-//           8       ...    the bytes
+//           2       2      high: then bytes [kPageBytes - high, kPageBytes); what is between is not
+//           in use 4       4      reserved, 0 8       ...    the bytes
 #pragma once
 
 #include <array>

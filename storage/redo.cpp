@@ -82,7 +82,8 @@ class Redoer {
     return {};
   }
 
-  // Later records make the pages beyond anew; what is in the file from after them is made again, too.
+  // Later records make the pages beyond anew; what is in the file from after them is made again,
+  // too.
   Status CutFile(const WalRecord& record, RecordView view) {
     DataFile& file = DataFile::Get();
     const PageNo end = view.payload<CutFilePayload>().page_count;

@@ -12,16 +12,17 @@ namespace warren {
 
 struct RedoSummary {
   Lsn begin = 0;
-  Lsn end = 0;           // where the log goes on
+  Lsn end = 0;  // where the log goes on
   uint64_t records = 0;
   uint32_t start_count = 0;  // of the last record
-  uint64_t unreadable_pages = 0;  // could be neither read nor rebuilt; whoever meets one gets an error
-  std::string end_reason{};       // why the log ends there
+  uint64_t unreadable_pages =
+      0;                     // could be neither read nor rebuilt; whoever meets one gets an error
+  std::string end_reason{};  // why the log ends there
 };
 
-// Makes every change of the log from `begin` on again: the startup process, alone, with the catalog's
-// counts loaded. Logs its progress. May be repeated from the start: a page that has a change already
-// is left alone, and a page with a full image starts from that.
+// Makes every change of the log from `begin` on again: the startup process, alone, with the
+// catalog's counts loaded. Logs its progress. May be repeated from the start: a page that has a
+// change already is left alone, and a page with a full image starts from that.
 //
 // kIo, kCorrupt: the log could not be read, or holds a valid record that makes no sense.
 Result<RedoSummary> Redo(Lsn begin);

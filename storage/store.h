@@ -62,8 +62,8 @@ class Store {
       uint32_t database, std::string_view key, int64_t now_ms, NeedValue need,
       FunctionRef<Change(const Current&, uint64_t value_bytes)> decide);
 
-  // Removes the key if its time has come. Was it so? A key whose expiry was renewed meanwhile stays:
-  // it is looked at under its leaf's lock.
+  // Removes the key if its time has come. Was it so? A key whose expiry was renewed meanwhile
+  // stays: it is looked at under its leaf's lock.
   static Result<bool> Expire(uint32_t database, std::string_view key, int64_t now_ms);
 
   // -- Many keys, in key order. `visit` runs without any lock on a private copy of one leaf; return
