@@ -131,11 +131,11 @@ IoEvent ClientIo::Wait(bool input, bool output, int64_t timeout_ms) {
 
 void ClientIo::CloseGently() {
   shutdown(fd_, SHUT_WR);
-  const int64_t end_ms = MonotonicUs() / 1000 + kGentleCloseMs;
+  const int64_t end_ms = MonotonicMs() + kGentleCloseMs;
   char discarded[4096];
   size_t received = 0;
   for (;;) {
-    const int64_t left_ms = end_ms - MonotonicUs() / 1000;
+    const int64_t left_ms = end_ms - MonotonicMs();
     if (left_ms <= 0 || Wait(true, false, left_ms) != IoEvent::kReady) return;
     if (ReceiveNow(discarded, &received) != IoEvent::kReady) return;
   }

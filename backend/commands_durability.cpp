@@ -4,24 +4,15 @@
 
 #include "backend/arguments.h"
 #include "backend/session.h"
+#include "backend/work_request.h"
 #include "base/ascii.h"
 #include "base/clock.h"
-#include "shmem/latch.h"
 #include "shmem/segment.h"
 #include "storage/mini_transaction.h"
 #include "storage/wal.h"
 
 namespace warren {
 namespace {
-
-constexpr int64_t kLookEveryUs = 2000;
-
-// The request's number.
-uint64_t RequestCheckpoint() {
-  const uint64_t number = 1 + Segment::Checkpoints().requested.fetch_add(1);
-  SetLatch(Segment::Procs(), Unpack(Segment::Checkpoints().checkpointer.load()));
-  return number;
-}
 
 Error UnknownSessionSetting(std::string_view name) {
   return MakeError(ErrorCode::kGeneric,
@@ -35,7 +26,7 @@ Status BgsaveCommand(Session& session, Args args) {
   if (args.size() > 2 || (args.size() == 2 && !EqualsIgnoreCase(args[1], "schedule"))) {
     return SyntaxError();
   }
-  RequestCheckpoint();
+  RequestWork(Segment::Checkpoints().requests);
   session.reply().Simple(EqualsIgnoreCase(args[0], "bgsave")
                              ? "Background saving started"
                              : "Background append only file rewriting started");
@@ -43,17 +34,7 @@ Status BgsaveCommand(Session& session, Args args) {
 }
 
 Status MakeCheckpoint(Session& session) {
-  const CheckpointRequests& checkpoints = Segment::Checkpoints();
-  const uint64_t number = RequestCheckpoint();
-  while (checkpoints.done.load() < number) {
-    if (checkpoints.failed.load() >= number) {
-      return MakeError(ErrorCode::kIo, "the checkpoint failed, the server's log says why");
-    }
-    if (!session.SleepUntil(MonotonicUs() + kLookEveryUs)) {
-      return MakeError(ErrorCode::kGeneric, "the connection is being closed");
-    }
-  }
-  return {};
+  return HaveWorkDone(session, Segment::Checkpoints().requests, "checkpoint");
 }
 
 Status CheckpointCommand(Session& session, Args) {

@@ -154,11 +154,7 @@ void LogFields(Lines& lines) {
   const auto status = [](bool ok) { return ok ? "ok" : "err"; };
   lines.Add("aof_enabled", 1);
   lines.Add("aof_rewrite_in_progress", running ? 1 : 0);
-  lines.Add(
-      "aof_rewrite_scheduled",
-      checkpoints.requested.load() > std::max(checkpoints.done.load(), checkpoints.failed.load())
-          ? 1
-          : 0);
+  lines.Add("aof_rewrite_scheduled", checkpoints.requests.Outstanding() ? 1 : 0);
   lines.Add("aof_last_bgrewrite_status", status(checkpoints.last_failed.load() == 0));
   lines.Add("aof_last_write_status", status(wal.failure.load() == 0));
   lines.Add("aof_current_size", insert - redo_point);

@@ -19,5 +19,6 @@ inline int64_t WallClockMs() { return ReadClockNs(CLOCK_REALTIME) / 1'000'000; }
 // Monotonic clock, for durations and timeouts; comparable between processes of one machine.
 inline int64_t MonotonicNs() { return ReadClockNs(CLOCK_MONOTONIC); }
 inline int64_t MonotonicUs() { return MonotonicNs() / 1000; }
+inline int64_t MonotonicMs() { return MonotonicNs() / 1'000'000; }
 
 }  // namespace warren

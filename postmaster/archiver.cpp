@@ -36,18 +36,16 @@ class Archiver {
   }
 
  private:
-  static int64_t NowMs() { return MonotonicUs() / 1000; }
-
   // Nothing is due as long as nothing was changed; checkpoints and filling up write to the log,
   // too.
   Status FillSegmentIfDue() {
     const int64_t timeout_ms = GetSettings().wal_archive_timeout_ms;
-    if (timeout_ms == 0 || NowMs() - filled_at_ms_ < timeout_ms) return {};
+    if (timeout_ms == 0 || MonotonicMs() - filled_at_ms_ < timeout_ms) return {};
     const uint64_t changes = Stats::Read(StatId::kMiniTransactions);
     if (changes == changes_filled_) return {};
     RETURN_IF_ERROR(FillSegment());
     RETURN_IF_ERROR(Wal::FlushAll());
-    filled_at_ms_ = NowMs();
+    filled_at_ms_ = MonotonicMs();
     changes_filled_ = changes;
     return {};
   }
@@ -55,7 +53,7 @@ class Archiver {
   int64_t NextWaitMs() const {
     const int64_t timeout_ms = GetSettings().wal_archive_timeout_ms;
     if (timeout_ms == 0) return kUntilWoken;
-    const int64_t left_ms = filled_at_ms_ + timeout_ms - NowMs();
+    const int64_t left_ms = filled_at_ms_ + timeout_ms - MonotonicMs();
     return left_ms > 0 ? left_ms : timeout_ms;
   }
 
@@ -103,7 +101,7 @@ class Archiver {
   std::string archive_;
   std::string failure_;
   uint64_t next_ = 0;
-  int64_t filled_at_ms_ = NowMs();
+  int64_t filled_at_ms_ = MonotonicMs();
   uint64_t changes_filled_ = ~uint64_t{0};  // how many there had been then; nobody knows at first
 };
 

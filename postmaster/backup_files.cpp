@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <charconv>
 #include <optional>
 #include <vector>
 
@@ -29,13 +28,9 @@ Error Corrupt(std::string_view path, std::string_view what) {
   return MakeError(ErrorCode::kCorrupt, "backup file \"{}\": {}", path, what);
 }
 
-std::optional<uint64_t> LogFileNumber(std::string_view path) {
-  if (!path.starts_with(kLogPrefix)) return {};
-  const std::string_view name = path.substr(kLogPrefix.size());
-  uint64_t number = 0;
-  const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), number, 16);
-  if (error != std::errc() || path != BackupLogPath(number)) return {};
-  return number;
+bool IsLogFile(std::string_view path) {
+  return path.starts_with(kLogPrefix) &&
+         ParseWalSegmentName(path.substr(kLogPrefix.size())).has_value();
 }
 
 class Unpacker {
@@ -55,7 +50,6 @@ class Unpacker {
     ASSIGN_OR_RETURN(const BackupManifest manifest, ParseManifest(manifest_text_));
     RETURN_IF_ERROR(CheckVersions(manifest));
     RETURN_IF_ERROR(CheckFiles(manifest));
-    RETURN_IF_ERROR(CheckPages(manifest));
     RETURN_IF_ERROR(CheckLog(manifest));
     return manifest;
   }
@@ -69,7 +63,7 @@ class Unpacker {
   Status Take(const BackupEntry& entry) {
     if (entry.path == kManifestName) return TakeManifest(entry);
     const bool is_data = entry.path == kDataFileName;
-    if (!is_data && !LogFileNumber(entry.path)) return {};  // somebody's notes
+    if (!is_data && !IsLogFile(entry.path)) return {};  // somebody's notes
     if (!is_data && entry.bytes > kSegmentBytes) {
       return Corrupt(entry.path, fmt::format("{} bytes are too many for a log file", entry.bytes));
     }

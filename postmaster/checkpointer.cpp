@@ -24,15 +24,15 @@ constexpr int64_t kRetryAfterFailureMs = 5000;
 class Checkpointer {
  public:
   void RunIfDue() {
-    const uint64_t requested = state_.requested.load();
-    if (IsAskedFor()) {
+    const uint64_t requested = state_.requests.requested.load();
+    if (state_.requests.Outstanding()) {
       return Run("asked for", state_.asked, requested, /*spread=*/false);
     }
-    if (Wal::InsertPosition() == idle_at_ || NowMs() < not_before_ms_) return;
+    if (Wal::InsertPosition() == idle_at_ || MonotonicMs() < not_before_ms_) return;
     if (LogSinceCheckpoint() >= LogBetweenCheckpoints()) {
       return Run("log size", state_.sized, requested, /*spread=*/true);
     }
-    if (NowMs() - last_begin_ms_ >= GetSettings().checkpoint_timeout_ms) {
+    if (MonotonicMs() - last_begin_ms_ >= GetSettings().checkpoint_timeout_ms) {
       return Run("time", state_.timed, requested, /*spread=*/true);
     }
   }
@@ -41,19 +41,14 @@ class Checkpointer {
   // there is nothing to be due.
   int64_t NextWaitMs() const {
     // Asked for during a checkpoint, which has used up the wake-up.
-    if (IsAskedFor()) return 0;
+    if (state_.requests.Outstanding()) return 0;
     const int64_t timeout_ms = GetSettings().checkpoint_timeout_ms;
     if (Wal::InsertPosition() == idle_at_) return timeout_ms;
     const int64_t due_ms = std::max(last_begin_ms_ + timeout_ms, not_before_ms_);
-    return std::max(due_ms - NowMs(), int64_t{kPauseMs});
+    return std::max(due_ms - MonotonicMs(), int64_t{kPauseMs});
   }
 
  private:
-  bool IsAskedFor() const {
-    return state_.requested.load() > std::max(state_.done.load(), state_.failed.load());
-  }
-  static int64_t NowMs() { return MonotonicUs() / 1000; }
-
   // The former checkpoint's log is kept until the next is complete: two rounds make max_wal_size.
   static uint64_t LogBetweenCheckpoints() { return GetSettings().max_wal_size_bytes / 2; }
   static uint64_t LogSinceCheckpoint() {
@@ -62,7 +57,7 @@ class Checkpointer {
 
   void Run(std::string_view reason, std::atomic<uint64_t>& counter, uint64_t requested,
            bool spread) {
-    last_begin_ms_ = NowMs();
+    last_begin_ms_ = MonotonicMs();
     AddOne(counter);
     const int64_t begun_us = WallClockUs();
     const uint64_t changes = Stats::ReadSinceStart(StatId::kMiniTransactions);
@@ -78,29 +73,29 @@ class Checkpointer {
     state_.last_failed.store(summary.ok() ? 0 : 1);
     if (!summary.ok()) {
       log::Error("checkpoint ({}) failed: {}", reason, summary.error().message);
-      not_before_ms_ = NowMs() + kRetryAfterFailureMs;
-      return StoreAfter(state_.failed, requested);
+      not_before_ms_ = MonotonicMs() + kRetryAfterFailureMs;
+      return StoreAfter(state_.requests.failed, requested);
     }
     log::Notice(
         "checkpoint ({}): {} pages written in {} ms, redo begins at {:#x}, {} log files gone",
-        reason, summary->pages_written, NowMs() - last_begin_ms_, summary->redo_begin,
+        reason, summary->pages_written, MonotonicMs() - last_begin_ms_, summary->redo_begin,
         summary->segments_removed);
     idle_at_ = Wal::InsertPosition();
     state_.last_done_us.store(WallClockUs());
     state_.last_duration_us.store(WallClockUs() - begun_us);
     state_.changes_at_begin.store(changes);
     AddOne(state_.completed);
-    StoreAfter(state_.done, requested);
+    StoreAfter(state_.requests.done, requested);
   }
 
   // Waits while the writing is ahead of both the clock and the log, until somebody is in a hurry:
   // asks for more than what was asked for when this checkpoint began.
   void Pace(uint32_t written, uint32_t to_write, uint64_t requested) {
     const double done = static_cast<double>(written) / std::max(to_write, 1u);
-    while (!Latch::TerminateRequested() && state_.requested.load() == requested) {
+    while (!Latch::TerminateRequested() && state_.requests.requested.load() == requested) {
       const Settings& settings = GetSettings();
       const double target = static_cast<double>(settings.checkpoint_completion_target) / 100;
-      const double time = static_cast<double>(NowMs() - last_begin_ms_) /
+      const double time = static_cast<double>(MonotonicMs() - last_begin_ms_) /
                           static_cast<double>(settings.checkpoint_timeout_ms);
       const double log =
           static_cast<double>(Wal::InsertPosition() - Segment::Wal().checkpoint_start) /
@@ -115,7 +110,7 @@ class Checkpointer {
   static void AddOne(std::atomic<uint64_t>& counter) { counter.store(counter.load() + 1); }
 
   CheckpointRequests& state_ = Segment::Checkpoints();
-  int64_t last_begin_ms_ = NowMs();
+  int64_t last_begin_ms_ = MonotonicMs();
   int64_t not_before_ms_ = 0;
   Lsn idle_at_ = 0;  // where the log ended after the last checkpoint: nothing to do until it grows
 };
@@ -131,7 +126,7 @@ int CloseStore() {
 
 int CheckpointerMain() {
   CheckpointRequests& state = Segment::Checkpoints();
-  state.checkpointer.store(Pack(ProcArray::SelfOwner()));
+  state.requests.worker.store(Pack(ProcArray::SelfOwner()));
   if (state.last_done_us.load() == 0) state.last_done_us.store(WallClockUs());
   Checkpointer checkpointer;
   while (!Latch::TerminateRequested()) {

@@ -39,8 +39,7 @@ class Vacuum {
  public:
   // A piece of work. Returns how long to sleep after it.
   int64_t Round() {
-    const uint64_t requested = state_.requested.load();
-    if (requested > std::max(state_.done.load(), state_.failed.load())) Serve(requested);
+    if (state_.requests.Outstanding()) Serve(state_.requests.requested.load());
     if (GetSettings().vacuum_cost_limit == 0) {
       sweep_.reset();
       return LongestSleepMs();
@@ -144,9 +143,9 @@ class Vacuum {
     const Status status = GoThroughEverything();
     Wal::NoteAsynchronousChange();
     if (Latch::TerminateRequested()) return;
-    if (status.ok()) return StoreAfter(state_.done, requested);
+    if (status.ok()) return StoreAfter(state_.requests.done, requested);
     log::Error("vacuum failed: {}", status.error().message);
-    StoreAfter(state_.failed, requested);
+    StoreAfter(state_.requests.failed, requested);
   }
 
   Status GoThroughEverything() {
@@ -187,7 +186,6 @@ class Vacuum {
     failure_ = message;
   }
 
-  static int64_t MonotonicMs() { return MonotonicUs() / 1000; }
   static int64_t LongestSleepMs() { return GetSettings().vacuum_naptime_ms * kLongestSleepFactor; }
   static uint32_t databases() { return Segment::Config().database_count; }
 
@@ -207,7 +205,7 @@ class Vacuum {
 int VacuumMain() {
   VacuumState& state = Segment::Vacuum();
   ForgetNextExpiries();
-  state.vacuum.store(Pack(ProcArray::SelfOwner()));
+  state.requests.worker.store(Pack(ProcArray::SelfOwner()));
   Vacuum vacuum;
   while (!Latch::TerminateRequested()) {
     BeginAuxiliaryRound();

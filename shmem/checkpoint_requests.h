@@ -1,21 +1,16 @@
 // Who wants a checkpoint, and which ones are done?
-//
-// A request is a number; the checkpointer notes the newest one before it begins and stores that
-// number when it is done, so one checkpoint serves all who asked before it began. Every field is
-// one atomic store; a death anywhere leaves a request that the next round serves.
 #pragma once
 
 #include <atomic>
 #include <cstdint>
 
+#include "shmem/work_requests.h"
+
 namespace warren {
 
 struct CheckpointRequests {
-  std::atomic<uint64_t> requested;  // fetch_add by whoever wants one
+  WorkRequests requests;
   // -- By the checkpointer.
-  std::atomic<uint64_t> checkpointer;  // its PackedOwner, to be woken
-  std::atomic<uint64_t> done;          // requests up to this one are served
-  std::atomic<uint64_t> failed;        // requests up to this one ended with an error (see the log)
   std::atomic<uint32_t> running;
   std::atomic<int64_t>
       last_done_us;             // WallClockUs of the last complete one, or of the server's start

@@ -33,7 +33,7 @@ void WakeVacuumFor(int64_t expire_at_ms) {
   if (vacuum.sleeps_until_ms.load() <= expire_at_ms) return;
   // One of all writers wakes it.
   if (vacuum.sleeps_until_ms.exchange(0) == 0) return;
-  SetLatch(Segment::Procs(), Unpack(vacuum.vacuum.load()));
+  SetLatch(Segment::Procs(), Unpack(vacuum.requests.worker.load()));
 }
 
 int64_t NextExpiryMs(uint32_t database) {

@@ -41,4 +41,7 @@ class FaultList {
   uint64_t count_ = 0;
 };
 
+// What a check returns that was told not to go on.
+inline Status CheckStopped() { return MakeError(ErrorCode::kShutdown, "the check was stopped"); }
+
 }  // namespace warren

@@ -22,8 +22,6 @@ constexpr int kReadAttempts = 20;
 constexpr int kRetryMs = 2;
 constexpr int kRestTries = 2;
 
-Status Stopped() { return MakeError(ErrorCode::kShutdown, "the check was stopped"); }
-
 // -- Pages as they lie in the file.
 
 class FileChecker {
@@ -33,7 +31,7 @@ class FileChecker {
 
   Status Run() {
     for (PageNo page_no = 0;;) {
-      if (!keep_going_()) return Stopped();
+      if (!keep_going_()) return CheckStopped();
       const std::span<std::byte> bytes(buffer_.get(), kPagesPerRead * kPageBytes);
       ASSIGN_OR_RETURN(const PageNo count, DataFile::Get().ReadUnchecked(page_no, bytes));
       for (PageNo i = 0; i < count; ++i) {
@@ -121,7 +119,7 @@ Result<bool> CheckAtRest(LiveReport& report, FunctionRef<bool()> keep_going) {
     stopped = !keep_going();
     return !stopped && Wal::InsertPosition() == insert;
   });
-  if (stopped) return Stopped().error();
+  if (stopped) return CheckStopped().error();
   if (!status.ok() && status.error().code != ErrorCode::kShutdown) return status.error();
   // What is published was changed with its pages locked, and they were waited for.
   if (!status.ok() || Wal::InsertPosition() != insert) return false;

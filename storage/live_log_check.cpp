@@ -92,7 +92,7 @@ Status CheckRecords(LiveReport& report, FunctionRef<bool()> keep_going) {
     WalReader reader(from, Wal::GetIdentity().system_id);
     for (uint64_t records = 0; reader.position() < report.log_to; ++records) {
       if (records % kRecordsBetweenLooks == 0 && !keep_going()) {
-        return MakeError(ErrorCode::kShutdown, "the check was stopped");
+        return CheckStopped();
       }
       ASSIGN_OR_RETURN(const auto record, reader.NextOfAll());
       if (!record.has_value()) break;

@@ -14,8 +14,6 @@ namespace {
 
 constexpr int kNodesPerOperation = 16;
 
-Status Stopped() { return MakeError(ErrorCode::kShutdown, "the check was stopped"); }
-
 // What is wrong with the store, not with this moment.
 bool IsFault(const Error& error) {
   return error.code == ErrorCode::kCorrupt || error.code == ErrorCode::kIo;
@@ -34,7 +32,7 @@ class LevelChecker {
 
   Status Run(FunctionRef<bool()> keep_going) {
     while (!done_) {
-      if (!keep_going()) return Stopped();
+      if (!keep_going()) return CheckStopped();
       Status status = RunSteps([this] { return CheckSome(); });
       if (status.ok()) continue;
       if (!IsFault(status.error())) return status;
@@ -325,7 +323,7 @@ Status CheckRunningMap(LiveReport& report, FunctionRef<bool()> keep_going) {
   MapPage map;
   for (PageNo first = 0; first < count && MapPageOf(first) < count; first += kPagesPerMap) {
     const PageNo map_page_no = MapPageOf(first);
-    if (!keep_going()) return Stopped();
+    if (!keep_going()) return CheckStopped();
     const Status status = RunSteps([&]() -> Result<Step> {
       ASSIGN_OR_RETURN(const SharedPage page, BufferCache::GetShared(map_page_no));
       std::memcpy(&map, page.bytes(), sizeof map);

@@ -41,7 +41,7 @@ Status StoreChecker::Run(FaultList& faults, FunctionRef<bool()> keep_going) {
 
 Status StoreChecker::KeepGoing() const {
   if ((*keep_going_)()) return {};
-  return MakeError(ErrorCode::kShutdown, "the check was stopped");
+  return CheckStopped();
 }
 
 Result<SharedPage> StoreChecker::Look(PageNo page_no) {

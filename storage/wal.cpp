@@ -1,7 +1,6 @@
 #include "storage/wal.h"
 
 #include <algorithm>
-#include <array>
 #include <cstring>
 #include <utility>
 #include <vector>
@@ -106,7 +105,7 @@ Status EnsureAllocatedTo(Lsn end) {
     // Only now: whoever sees the new end may fill the segment.
     StoreAfter(State().allocated_end, allocated + kSegmentBytes);
     // So much has been written that a checkpoint may be due, and a segment ahead of need.
-    SetLatch(Segment::Procs(), Unpack(Segment::Checkpoints().checkpointer.load()));
+    SetLatch(Segment::Procs(), Unpack(Segment::Checkpoints().requests.worker.load()));
     SetLatch(Segment::Procs(), Unpack(State().wal_writer.load()));
   }
 }
@@ -124,6 +123,17 @@ Status WriteRange(Lsn from, Lsn to) {
   return {};
 }
 
+// [from, to). No segment beyond the last byte: where the log ends exactly with one, the next may
+// not exist.
+Status SyncRange(Lsn from, Lsn to) {
+  if (from >= to) return {};
+  for (uint64_t segment = SegmentOf(from); segment <= SegmentOf(to - 1); ++segment) {
+    RETURN_IF_ERROR(WalSegments::Sync(segment));
+    Stats::Add(StatId::kWalSyncs);
+  }
+  return {};
+}
+
 // Writes and syncs everything inserted so far. The flush lock is held.
 Status FlushLocked() {
   WalState& state = State();
@@ -134,10 +144,7 @@ Status FlushLocked() {
   RETURN_IF_ERROR(WriteRange(state.write.load(), target));
   StoreAfter(state.write, target);
   const Lsn durable = state.flush.load();
-  for (uint64_t segment = SegmentOf(durable); segment <= SegmentOf(target - 1); ++segment) {
-    RETURN_IF_ERROR(WalSegments::Sync(segment));
-    Stats::Add(StatId::kWalSyncs);
-  }
+  RETURN_IF_ERROR(SyncRange(durable, target));
   StoreAfter(state.flush, target);
   state.sync_ns.store(MonotonicNs() - began_ns, std::memory_order_relaxed);
   if (SegmentOf(durable) != SegmentOf(target)) {  // one is complete now
@@ -191,7 +198,8 @@ Result<WalInsertion> WalInsertion::Begin(size_t body_bytes) NO_THREAD_SAFETY_ANA
   for (;;) {
     AcquireExclusive(Segment::WalInsertLock());
     const Lsn log_end = State().insert.load(std::memory_order_relaxed);
-    WalInsertion insertion(log_end, PlaceFor(log_end, bytes), PlaceFor(log_end, bytes) + bytes);
+    const Lsn begin = PlaceFor(log_end, bytes);
+    WalInsertion insertion(log_end, begin, begin + bytes);
     const bool failed = StorageHasFailed();
     const bool allocated = kWithoutLog || insertion.end_ <= State().allocated_end.load();
     const bool fits = insertion.end_ - State().flush.load() <= Ring().size();
@@ -331,12 +339,7 @@ Result<Lsn> Wal::RescueRing() {
     RETURN_IF_ERROR(WalSegments::Write(at, record.data(), bytes));
     at += AlignLsn(header.bytes);
   }
-  // None beyond the last byte: where the log ends exactly with a segment, the next may not exist.
-  const Lsn durable = state.flush.load();
-  for (uint64_t segment = SegmentOf(durable); at > durable && segment <= SegmentOf(at - 1);
-       ++segment) {
-    RETURN_IF_ERROR(WalSegments::Sync(segment));
-  }
+  RETURN_IF_ERROR(SyncRange(state.flush.load(), at));
   return at;
 }
 

@@ -6,6 +6,7 @@
 #include <xxhash.h>
 
 #include <array>
+#include <charconv>
 #include <cstring>
 
 namespace warren {
@@ -53,5 +54,12 @@ bool ValidRecord(std::span<const std::byte> record, Lsn lsn) {
 }
 
 std::string WalSegmentName(uint64_t segment_no) { return fmt::format("{:016x}", segment_no); }
+
+std::optional<uint64_t> ParseWalSegmentName(std::string_view name) {
+  uint64_t number = 0;
+  const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), number, 16);
+  if (error != std::errc() || name != WalSegmentName(number)) return std::nullopt;
+  return number;
+}
 
 }  // namespace warren

@@ -25,8 +25,10 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 
 #include "base/ids.h"
 
@@ -92,5 +94,6 @@ bool PlausibleRecord(const WalRecordHeader& header, Lsn lsn);
 bool ValidRecord(std::span<const std::byte> record, Lsn lsn);
 
 std::string WalSegmentName(uint64_t segment_no);  // 16 hex digits, without directory
+std::optional<uint64_t> ParseWalSegmentName(std::string_view name);  // nothing if it is none
 
 }  // namespace warren

@@ -9,7 +9,6 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <charconv>
 #include <memory>
 #include <optional>
 
@@ -56,13 +55,6 @@ Status FillWithZeros(const std::string& path) {
   }
   if (fsync(fd.get()) != 0) return SystemError(errno, path, "fsync");
   return {};
-}
-
-std::optional<uint64_t> ParseName(std::string_view name) {
-  uint64_t number = 0;
-  const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), number, 16);
-  if (error != std::errc() || end != name.data() + name.size() || name.size() != 16) return {};
-  return number;
 }
 
 Result<std::vector<std::string>> ListNames() {
@@ -143,7 +135,8 @@ Result<std::vector<uint64_t>> WalSegments::List() {
   ASSIGN_OR_RETURN(const std::vector<std::string> names, ListNames());
   std::vector<uint64_t> numbers;
   for (const std::string& name : names) {
-    if (const std::optional<uint64_t> number = ParseName(name)) numbers.push_back(*number);
+    if (const std::optional<uint64_t> number = ParseWalSegmentName(name))
+      numbers.push_back(*number);
   }
   std::sort(numbers.begin(), numbers.end());
   return numbers;

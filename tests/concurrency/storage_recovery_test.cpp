@@ -32,6 +32,7 @@ using test::Erase;
 using test::Get;
 using test::MustSucceed;
 using test::Put;
+using test::ReadDatabase;
 using test::StoreWorld;
 
 void Crash(StoreWorld& world) {
@@ -44,18 +45,8 @@ void Checkpoint() {
   REQUIRE_MESSAGE(summary.ok(), summary.error().message);
 }
 
-std::map<std::string, std::string> ReadAll(uint32_t database = 0) {
-  std::map<std::string, std::string> all;
-  MustSucceed(Store::Scan(database, {}, 1, NeedValue::kYes,
-                          [&](std::string_view key, const Current& current) {
-                            all.emplace(key, current.value);
-                            return true;
-                          }));
-  return all;
-}
-
 void CheckStore(const std::map<std::string, std::string>& model) {
-  CHECK(ReadAll() == model);
+  CHECK(ReadDatabase() == model);
   CHECK(Store::KeyCount(0) == model.size());
   const Status checked = Store::Check();
   CHECK_MESSAGE(checked.ok(), checked.error().message);

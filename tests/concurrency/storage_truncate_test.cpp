@@ -31,16 +31,6 @@ void CheckStore() {
   CHECK(BufferCache::CheckInvariants().ok());
 }
 
-std::map<std::string, std::string> ReadAll(uint32_t database) {
-  std::map<std::string, std::string> all;
-  MustSucceed(Store::Scan(database, {}, 1, NeedValue::kYes,
-                          [&](std::string_view key, const Current& current) {
-                            all.emplace(key, current.value);
-                            return true;
-                          }));
-  return all;
-}
-
 void Collect() {
   while (CollectGarbage(10'000) > 0) {
   }
@@ -124,14 +114,14 @@ TEST_CASE("a file that is cut under writers, scans, FLUSH and checkpoints stays 
     }));
     CheckStore();
     MustSucceed(Wal::FlushAll());
-    const auto before = ReadAll(0);
+    const auto before = ReadDatabase(0);
     CHECK(before == std::map<std::string, std::string>{{"always", "there"}});
-    const auto others = ReadAll(1);
+    const auto others = ReadDatabase(1);
     // Once more from the log.
     world.Stop();
     world.Start();
-    CHECK(ReadAll(0) == before);
-    CHECK(ReadAll(1) == others);
+    CHECK(ReadDatabase(0) == before);
+    CHECK(ReadDatabase(1) == others);
     CheckStore();
   };
   SUBCASE("as threads") { test(ActorForm::kThreads); }
@@ -176,7 +166,7 @@ TEST_CASE("a process killed at any step of a cut leaves a file that recovery mak
       const int ended = recoverer.Wait();
       CHECK((WIFEXITED(ended) || WIFSIGNALED(ended)));
       world.Start();
-      CHECK(ReadAll(0) == model);
+      CHECK(ReadDatabase(0) == model);
       CheckStore();
       MustSucceed(BufferCache::WriteAll());
       CHECK(world.PagesOnDisk() == DataFile::Get().page_count());
@@ -188,7 +178,7 @@ TEST_CASE("a process killed at any step of a cut leaves a file that recovery mak
       MustSucceed(Wal::FlushAll());
       world.Stop();
       world.Start();
-      CHECK(ReadAll(0) == model);
+      CHECK(ReadDatabase(0) == model);
       CheckStore();
       REQUIRE(Erase("over it"));
       model.erase("over it");

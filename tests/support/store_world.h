@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include <csignal>
+#include <map>
 #include <string>
 
 #include "storage/data_directory.h"
@@ -106,6 +107,16 @@ inline std::optional<std::string> Get(std::string_view key, uint32_t database = 
       });
   if (!found.ok()) MustSucceed(found.error());
   return value;
+}
+
+inline std::map<std::string, std::string> ReadDatabase(uint32_t database = 0) {
+  std::map<std::string, std::string> all;
+  MustSucceed(Store::Scan(database, {}, 1, NeedValue::kYes,
+                          [&](std::string_view key, const Current& current) {
+                            all.emplace(key, current.value);
+                            return true;
+                          }));
+  return all;
 }
 
 }  // namespace warren::test
