@@ -40,8 +40,15 @@ std::string_view PrefixOf(ErrorCode code) {
       return "IOERR";
     case ErrorCode::kBusy:
       return "BUSY";
+    case ErrorCode::kDeadlock:
+      return "DEADLOCK";
+    case ErrorCode::kLockTimeout:
+      return "LOCKTIMEOUT";
+    case ErrorCode::kAborted:
+      return "ABORTED";
     case ErrorCode::kGeneric:
     case ErrorCode::kShutdown:
+    case ErrorCode::kConflict:
       break;
   }
   return "ERR";

@@ -21,6 +21,12 @@ enum class ErrorCode : unsigned char {
   kIo,        // RESP prefix IOERR: the operating system refused a read or write
   kBusy,      // RESP prefix BUSY: a resource is exhausted just now; the caller may try again
   kShutdown,  // the process was told to end while it waited
+  // Somebody else's lock is in the way and nothing has been done: the caller asks the lock table
+  // for a lock of its own, then tries again. Never reaches a client.
+  kConflict,
+  kDeadlock,     // RESP prefix DEADLOCK: chosen to end a circle of waits; its locks must go
+  kLockTimeout,  // RESP prefix LOCKTIMEOUT: lock_timeout has passed
+  kAborted,      // RESP prefix ABORTED: the transaction is beyond use until ROLLBACK
 };
 
 struct [[nodiscard]] Error {

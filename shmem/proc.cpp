@@ -26,6 +26,8 @@ void Renew(Proc& proc, ProcessKind kind) {
   proc.start_us.store(WallClockUs(), std::memory_order_relaxed);
   proc.locks.wait_event.store(0, std::memory_order_relaxed);
   proc.op_start.store(0, std::memory_order_relaxed);
+  proc.commit_lsn.store(0, std::memory_order_relaxed);
+  proc.commit_end.store(0, std::memory_order_relaxed);
   proc.wal_hold.store(0, std::memory_order_relaxed);
   proc.settings_generation.store(0, std::memory_order_relaxed);
   ClientInfo& client = proc.client;

@@ -97,6 +97,13 @@ struct alignas(kCacheLineBytes) Proc {
   // deleted page is reusable only when every op_start is 0 or past its deletion. 0: in no
   // operation.
   alignas(kCacheLineBytes) std::atomic<Lsn> op_start;
+  // The first log record of the commit under way (storage/commit.h), from before it is published
+  // until all its changes are made; 0: none. Whoever reads what this process has locked waits
+  // meanwhile.
+  std::atomic<Lsn> commit_lsn;
+  // Where the commit record ends, once it is in the log: from then on the commit has to be
+  // finished.
+  std::atomic<Lsn> commit_end;
   // A backup under way in this process needs the log from here on (storage/wal_retention.h); counts
   // while the process runs, so that its end, however it comes, lets the log go. 0: nothing is
   // needed.

@@ -41,6 +41,27 @@ struct Change {
 
 enum class NeedValue : uint8_t { kNo, kYes };
 
+// Does the caller hold the lock table's locks that it needs, or shall the store look, under the
+// leaf's lock, whether somebody else's keep it out? Then kConflict is returned, with nothing done.
+enum class LockLook : uint8_t { kLook, kHolder };
+
+// What a key was like at a moment. Equal stamps: nobody has changed it in between, not even there
+// and back. (Unequal ones may be a false alarm.)
+struct KeyStamp {
+  bool exists = false;
+  uint64_t version = 0;   // when it exists
+  uint64_t removals = 0;  // of keys with similar hashes
+  uint64_t flushes = 0;   // of the database
+  friend bool operator==(const KeyStamp&, const KeyStamp&) = default;
+};
+
+// In which leaf a key was found, or was missing, and what that leaf's LSN was.
+struct LeafStamp {
+  BufferIndex buffer = kNoBuffer;  // kNoBuffer: there was no leaf
+  PageNo page_no = kNoPage;
+  Lsn lsn = 0;
+};
+
 class Store {
  public:
   // -- The data directory (see data_directory.h for init, open, clean shutdown).

@@ -1,0 +1,135 @@
+// Who may use which key, database or name, until when?
+//
+// The table of heavyweight locks: what a transaction or session holds for as long as it likes,
+// while waiters sleep. (LWLocks guard memory for microseconds; these guard meanings.)
+//
+//   mode   IS  IX  S   X      IS: reads keys of the database, IX: writes some,
+//   IS     +   +   +   -      S: nobody else may write the key (database: any key of it),
+//   IX     +   +   -   -      X: nobody else may lock it at all
+//   S      +   -   +   -
+//   X      -   -   -   -      + : two owners may hold these at once
+//
+// Primary truth: the pool of entries, one for each owner and tag; an entry belongs to somebody from
+// the one store of its `owner` on, until the one store that clears it. Chains, free lists and
+// counters are derived (RelinkLockPartition). The pool is cut into partitions by the tag's hash,
+// each with an LWLock of its own.
+//
+// Fairness: a request is granted when it agrees with everything granted to others and with every
+// request that has waited longer. Who holds the tag already and wants more goes before all others.
+//
+// Locking: no function is called with an LWLock held, but the looks (WriteConflicts,
+// ReadConflicts). What a process holds is also in private memory, so that asking for it again
+// touches nothing shared. See also: lock_deadlock.h.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/function_ref.h"
+#include "base/ids.h"
+#include "base/result.h"
+
+namespace warren {
+
+enum class LockKind : uint8_t { kDatabase, kKey, kAdvisory };
+enum class TxLockMode : uint8_t { kNone, kIS, kIX, kS, kX };
+enum class LockScope : uint8_t { kTransaction, kSession };
+
+std::string_view LockKindName(LockKind kind);      // "database", "key", "advisory"
+std::string_view TxLockModeName(TxLockMode mode);  // "", "IS", "IX", "S", "X"
+bool Conflicts(TxLockMode a, TxLockMode b);
+// The weakest mode that allows what both allow: IX and S make X.
+TxLockMode Union(TxLockMode a, TxLockMode b);
+
+// What is locked. Two names with the same hash share their lock: somebody then waits in vain,
+// nothing else. `name` is for people, and only its beginning is kept.
+struct LockTag {
+  LockKind kind = LockKind::kKey;
+  uint32_t database = 0;  // 0 for advisory names
+  uint64_t hash = 0;      // 0 for databases
+  std::string_view name = {};
+  friend bool operator==(const LockTag& a, const LockTag& b) {
+    return a.kind == b.kind && a.database == b.database && a.hash == b.hash;
+  }
+};
+LockTag DatabaseTag(uint32_t database);
+LockTag KeyTag(uint32_t database, std::string_view key);
+LockTag AdvisoryTag(std::string_view name);
+// One order for all, in which several locks are taken: databases first.
+bool TagOrder(const LockTag& a, const LockTag& b);
+
+// How a request waits. `attend` is called after each wake-up and says by an error that the process
+// has to end (kShutdown); `client_fd` (or -1) is watched for the client's going away, which ends
+// the wait with kShutdown, too.
+struct LockWait {
+  int64_t timeout_ms = 0;  // 0: for ever
+  int64_t deadlock_timeout_ms = 100;
+  int client_fd = -1;
+  FunctionRef<Status()> attend;
+};
+
+class LockTable {
+ public:
+  // -- This process's locks. A lock that is held already in a mode at least as strong is granted at
+  // once; one in a weaker mode is made stronger (Union).
+
+  // kLockTimeout, kDeadlock, kShutdown, kBusy (the pool is exhausted): what was held before is held
+  // still, and nothing else has changed.
+  static Status Lock(const LockTag& tag, TxLockMode mode, LockScope scope, const LockWait& wait);
+  // Never waits. Was it granted? kBusy: the pool is exhausted.
+  static Result<bool> TryLock(const LockTag& tag, TxLockMode mode, LockScope scope);
+  // The mode that this process holds, in either scope.
+  static TxLockMode Held(const LockTag& tag);
+  static size_t HeldCount();
+  // Gives one session lock back (advisory names). Each Lock or TryLock in the session's scope needs
+  // an Unlock of its own. False: not held by this session.
+  static bool Unlock(const LockTag& tag);
+  static void ReleaseAll(LockScope scope);
+
+  // -- Advisory locks only.
+  // The token of the grant: larger than that of any earlier grant of any name, also of a former
+  // life of the server. Set once by the holder, after it was granted.
+  static void SetToken(const LockTag& tag, uint64_t token);
+  static uint64_t Token(const LockTag& tag);  // 0: not held
+  // From `at_us` (WallClockUs) on anybody who wants the lock takes it away; 0: never.
+  static void SetExpiry(const LockTag& tag, int64_t at_us);
+
+  // -- The age of this process's transaction, for choosing who gives way in a deadlock: begins a
+  // new one. Whoever never calls it is as old as its last wait.
+  static void BeginTransaction();
+
+  // -- The look of those who take no lock for a single key. Valid as long as the key's leaf is
+  // locked; cheap while nobody holds anything near. noexcept, takes at most partition locks,
+  // shared. Does somebody else hold or await a lock that keeps this process from writing the key?
+  static bool WriteConflicts(uint32_t database, std::string_view key) noexcept;
+  // Does somebody who may write the key stand past his commit point (Proc::commit_lsn), so that a
+  // reader could see half of his transaction?
+  static bool ReadConflicts(uint32_t database, std::string_view key) noexcept;
+
+  // -- For a dead process: takes all that it held or awaited away, wakes whoever may go on. May be
+  // done again. The process has been reaped.
+  static void DropOwner(Owner owner);
+
+  // -- For people and tests.
+  struct Info {
+    LockTag tag;  // name: into `name`
+    std::string name;
+    TxLockMode granted = TxLockMode::kNone;
+    TxLockMode wanted = TxLockMode::kNone;  // kNone: does not wait
+    Owner owner;
+    int64_t since_us = 0;  // WallClockUs of the grant, or of the wait's begin
+    uint64_t token = 0;
+    std::vector<Owner> blockers;  // whom it waits for
+  };
+  static std::vector<Info> Snapshot();  // one partition after the other
+  static size_t EntryCount();           // in use, by anybody
+  static Status CheckInvariants();      // what is wrong, or nothing
+};
+
+// Registers the repair of a partition's lock. Before the first fork.
+void RegisterLockTableRepairs();
+
+}  // namespace warren
