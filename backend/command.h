@@ -30,6 +30,11 @@ enum CommandFlags : uint32_t {
   kBlockingFlag = 1u << 9,
   kAllowBusy = 1u << 10,
   kDangerous = 1u << 11,  // shown as an ACL category only
+  kNoScript = 1u << 12,
+  kNoAsyncLoading = 1u << 13,
+  kSkipSlowlog = 1u << 14,
+  kNoMulti = 1u << 15,    // refused between MULTI and EXEC: it waits, or can't be undone
+  kNotQueued = 1u << 16,  // runs at once between MULTI and EXEC, too; not shown
 };
 
 struct CommandInfo {

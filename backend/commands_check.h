@@ -13,7 +13,7 @@ Status CheckCommand(Session& session, Args args);
 inline constexpr CommandInfo kCheckCommands[] = {
     {.name = "check",
      .arity = 1,
-     .flags = kAdmin | kDangerous,
+     .flags = kAdmin | kDangerous | kNoScript | kNoMulti,
      .group = "server",
      .syntax = "CHECK",
      .summary = "looks for damage in data file, log and control file while clients go on",

@@ -24,13 +24,17 @@ constexpr FlagName kFlagNames[] = {
     {kReadOnly, "readonly"},
     {kDenyOom, "denyoom"},
     {kAdmin, "admin"},
+    {kNoScript, "noscript"},
+    {kBlockingFlag, "blocking"},
     {kLoading, "loading"},
     {kStale, "stale"},
+    {kSkipSlowlog, "skip_slowlog"},
     {kFast, "fast"},
     {kNoAuth, "no_auth"},
-    {kBlockingFlag, "blocking"},
-    {kAllowBusy, "allow_busy"},
+    {kNoAsyncLoading, "no_async_loading"},
+    {kNoMulti, "no_multi"},
     {kMovableKeys, "movablekeys"},
+    {kAllowBusy, "allow_busy"},
 };
 
 std::vector<std::string_view> FlagNames(const CommandInfo& info) {
@@ -56,6 +60,7 @@ std::vector<std::string> AclCategories(const CommandInfo& info) {
   add((info.flags & kFast) == 0, "slow");
   add((info.flags & (kAdmin | kDangerous)) != 0, "dangerous");
   add(info.group == "connection", "connection");
+  add(info.group == "transactions", "transaction");
   return categories;
 }
 

@@ -13,7 +13,7 @@ Status VacuumCommand(Session& session, Args args);
 inline constexpr CommandInfo kVacuumCommands[] = {
     {.name = "vacuum",
      .arity = 1,
-     .flags = kAdmin | kDangerous,
+     .flags = kAdmin | kDangerous | kNoScript | kNoMulti,
      .group = "server",
      .syntax = "VACUUM",
      .summary = "removes all expired keys, frees pages and cuts the file's free end off",
