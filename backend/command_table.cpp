@@ -17,6 +17,7 @@
 #include "backend/commands_server.h"
 #include "backend/commands_string.h"
 #include "backend/commands_vacuum.h"
+#include "backend/commands_version.h"
 #include "base/ascii.h"
 
 namespace warren {
@@ -47,7 +48,8 @@ constexpr auto kTable = MergeSorted(  //
     kScriptingCommands,               //
     kServerCommands,                  //
     kStringCommands,                  //
-    kVacuumCommands);
+    kVacuumCommands,                  //
+    kVersionCommands);
 
 constexpr size_t kMaxNameBytes = 32;
 

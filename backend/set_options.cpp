@@ -32,10 +32,11 @@ bool TakeFlag(SetOptions& options, std::string_view option, SetOptionsOf command
     if (!EqualsIgnoreCase(option, "PERSIST") || timed) return false;
     return options.persist = true;
   }
+  if (EqualsIgnoreCase(option, "KEEPTTL") && !timed) return options.keep_ttl = true;
+  if (command == SetOptionsOf::kSetV) return false;
   if (EqualsIgnoreCase(option, "NX") && !options.if_exists) return options.if_missing = true;
   if (EqualsIgnoreCase(option, "XX") && !options.if_missing) return options.if_exists = true;
   if (EqualsIgnoreCase(option, "GET")) return options.get = true;
-  if (EqualsIgnoreCase(option, "KEEPTTL") && !timed) return options.keep_ttl = true;
   return false;
 }
 

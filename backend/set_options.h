@@ -1,4 +1,4 @@
-// What do the options of SET and GETEX ask for?
+// What do the options of SET, GETEX and SETV ask for?
 #pragma once
 
 #include <string_view>
@@ -19,10 +19,10 @@ struct SetOptions {
   std::string_view time = {};  // not looked at yet
 };
 
-enum class SetOptionsOf : uint8_t { kSet, kGetEx };
+enum class SetOptionsOf : uint8_t { kSet, kGetEx, kSetV };
 
 // Reads `options`, the arguments behind key and value. Options that exclude each other, unknown
-// ones and those of the other command are syntax errors; of several times in the same form the last
+// ones and those of another command are syntax errors; of several times in the same form the last
 // counts.
 Result<SetOptions> ParseSetOptions(Args options, SetOptionsOf command);
 
