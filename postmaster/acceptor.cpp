@@ -81,6 +81,7 @@ void Acceptor::AcceptWaiting(Gate& gate) {
     UniqueFd socket(accept4(gate.listener.fd.get(), nullptr, nullptr, SOCK_CLOEXEC));
     if (socket.valid()) {
       on_connection_(std::move(socket), gate.listener);
+      if (suspended_) return;
       continue;
     }
     if (errno == EAGAIN || errno == EWOULDBLOCK) break;

@@ -9,6 +9,7 @@
 #include "postmaster/archiver.h"
 #include "postmaster/background_writer.h"
 #include "postmaster/checkpointer.h"
+#include "postmaster/process_monitor.h"
 #include "postmaster/vacuum.h"
 #include "postmaster/wal_writer.h"
 #include "shmem/latch.h"
@@ -32,6 +33,7 @@ struct AuxiliaryRow {
 
 constexpr std::array kAuxiliaryProcesses = {
     AuxiliaryRow{ProcessKind::kStartup, StartupMain},
+    AuxiliaryRow{ProcessKind::kProcessMonitor, ProcessMonitorMain},
     AuxiliaryRow{ProcessKind::kCheckpointer, CheckpointerMain},
     AuxiliaryRow{ProcessKind::kWalWriter, WalWriterMain},
     AuxiliaryRow{ProcessKind::kArchiver, ArchiverMain},
@@ -70,7 +72,7 @@ int64_t RestartBackoff::NextDelayMs(int64_t lived_ms) {
     return 0;
   }
   const int64_t delay = delay_ms_;
-  delay_ms_ = std::clamp(delay * 2, kFirstDelayMs, kMaxDelayMs);
+  delay_ms_ = std::clamp(delay * 2, kFirstDelayMs, max_delay_ms_);
   return delay;
 }
 

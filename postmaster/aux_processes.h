@@ -35,9 +35,12 @@ class RestartBackoff {
   static constexpr int64_t kFirstDelayMs = 100;
   static constexpr int64_t kMaxDelayMs = 10'000;
 
+  explicit RestartBackoff(int64_t max_delay_ms = kMaxDelayMs) : max_delay_ms_(max_delay_ms) {}
   int64_t NextDelayMs(int64_t lived_ms);
+  int64_t max_delay_ms() const { return max_delay_ms_; }
 
  private:
+  int64_t max_delay_ms_;
   int64_t delay_ms_ = 0;
 };
 

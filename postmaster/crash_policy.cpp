@@ -21,13 +21,16 @@ bool ChangesPages(SlotIndex slot) { return MiniTransactionAreaOf(slot).armed.loa
 
 CrashVerdict JudgeDeath(const DeathFacts& facts) {
   const bool unfinished = facts.holds_locks || facts.changes_pages;
-  return unfinished || facts.death == DeathClass::kWild ? CrashVerdict::kStopServer
-                                                        : CrashVerdict::kFreeSlot;
+  if (unfinished || facts.death == DeathClass::kWild) return CrashVerdict::kStopServer;
+  return facts.death == DeathClass::kOrderly && facts.ended ? CrashVerdict::kFreeSlot
+                                                            : CrashVerdict::kRepair;
 }
 
 DeathFacts ExamineDead(SlotIndex slot, int wait_status) {
+  const Proc& proc = Segment::Procs()[slot];
   return {.death = ClassifyDeath(wait_status),
-          .holds_locks = HoldsLocks(Segment::Procs()[slot].locks),
+          .ended = proc.life.load() == ProcLife::kExited,
+          .holds_locks = HoldsLocks(proc.locks),
           .changes_pages = ChangesPages(slot)};
 }
 
@@ -36,6 +39,13 @@ std::string DescribeHoldings(SlotIndex slot) {
   text = text.empty() ? "holding nothing" : "holding " + text;
   if (ChangesPages(slot)) text += "; in the middle of changing pages";
   return text;
+}
+
+bool RepairBreaker::MayTryAgain(PackedOwner dead) {
+  if (dead == 0) return true;
+  const bool again = dead == failed_once_;
+  failed_once_ = dead;
+  return !again;
 }
 
 }  // namespace warren

@@ -20,6 +20,7 @@
 #include "conf/shared_settings.h"
 #include "postmaster/acceptor.h"
 #include "postmaster/aux_processes.h"
+#include "postmaster/crash_policy.h"
 #include "postmaster/crash_restart.h"
 #include "postmaster/supervisor.h"
 #include "postmaster/wait_status.h"
@@ -30,7 +31,6 @@
 #include "storage/lsn_text.h"
 #include "storage/redo.h"
 #include "storage/storage_failure.h"
-#include "storage/wal.h"
 
 namespace warren {
 namespace {
@@ -41,6 +41,7 @@ constexpr std::chrono::milliseconds kLastWords{200};
 constexpr std::chrono::milliseconds kWatchRecoveryEvery{50};
 constexpr int kCloseAttempts = 3;
 constexpr ProcessKind kCloser = ProcessKind::kCheckpointer;
+constexpr ProcessKind kMonitor = ProcessKind::kProcessMonitor;
 constexpr std::string_view kTooManyClients = "-ERR max number of clients reached\r\n";
 constexpr std::string_view kNoProcess = "-ERR no process could be made for this connection\r\n";
 
@@ -98,10 +99,12 @@ class Postmaster {
   void WaitForSignal();
   void OnSignal(int signal);
   void OnConnection(UniqueFd socket, const Listener& listener);
+  void WatchFreeSlots();
   void OnChildEnd(const ChildEnd& end);
   void OnStartupEnd(const ChildEnd& end);
   void OnAuxiliaryEnd(const ChildEnd& end);
   void OnCloserEnd(const ChildEnd& end);
+  void OnEndWhileClosing(const ChildEnd& end);
   void Reload();
   void ServeSettingsRequests();
   void HeedStorageFailure();
@@ -117,6 +120,9 @@ class Postmaster {
   void RestartAfterCrash();
   void KillAll();
   void Advance();
+  void AdvanceToClosing();
+  void AdvanceToEnd();
+  bool MayRepairAgain(const ChildEnd& end);
   void Finish(int exit_code);
 
   Status StartStartup();
@@ -143,10 +149,13 @@ class Postmaster {
   Phase phase_ = Phase::kStarting;
   ShutdownMode shutdown_ = ShutdownMode::kNone;
   RestartBreaker breaker_;
+  RepairBreaker repair_breaker_;
+  bool waiting_for_slot_ = false;  // nobody is let in until a dead process's slot is free
   bool restart_after_killing_ = false;
   bool storage_failed_ = false;  // in this life of the segment
   int close_attempts_ = 0;
-  bool closed_ = false;  // the store is on disk and marked as clean
+  bool closed_ = false;         // the store is on disk and marked as clean
+  bool monitor_ended_ = false;  // told to end, after everybody else
   int exit_code_ = 0;
 };
 
@@ -163,7 +172,11 @@ Postmaster::Postmaster(PostmasterParts parts)
                 }),
       deadline_(context_),
       watch_(context_),
-      auxiliaries_(ProcessKinds().size()) {}
+      auxiliaries_(ProcessKinds().size()) {
+  // Whoever waits for a dead process's locks waits for it.
+  auxiliaries_[static_cast<size_t>(kMonitor)].backoff =
+      RestartBackoff(RestartBackoff::kFirstDelayMs);
+}
 
 int Postmaster::Run() {
   EnterPhase(Phase::kStarting);
@@ -224,6 +237,7 @@ void Postmaster::OnSignal(int signal) {
   // Whatever woke us: a full signal pipe may have dropped a SIGCHLD.
   supervisor_.Reap([this](const ChildEnd& end) { OnChildEnd(end); });
   PublishConnectionCount();
+  WatchFreeSlots();
   Advance();
   HeedStorageFailure();
   switch (signal) {
@@ -267,6 +281,17 @@ void Postmaster::OnConnection(UniqueFd socket, const Listener& listener) {
     Refuse(socket, kNoProcess);
   }
   PublishConnectionCount();
+  WatchFreeSlots();
+}
+
+// When many die at once, their clients can be back before their slots are free: they wait in the
+// kernel's queue for the process monitor, which signals then.
+void Postmaster::WatchFreeSlots() {
+  supervisor_.TakeBackRepaired();
+  const bool wait = supervisor_.MustWaitForSlot();
+  if (phase_ != Phase::kRunning || wait == waiting_for_slot_) return;
+  waiting_for_slot_ = wait;
+  wait ? acceptor_.Suspend() : acceptor_.Start();
 }
 
 void Postmaster::OnChildEnd(const ChildEnd& end) {
@@ -277,9 +302,17 @@ void Postmaster::OnChildEnd(const ChildEnd& end) {
     return BeginCrashRestart();
   }
   if (phase_ == Phase::kKilling) return;
-  if (end.wait_status != 0) Wal::OnProcessDeath();
+  if (!MayRepairAgain(end)) {
+    log::Error("the process monitor died twice of the same repair: stopping all processes");
+    return BeginCrashRestart();
+  }
   if (end.child.kind == ProcessKind::kStartup) return OnStartupEnd(end);
   if (end.child.kind != ProcessKind::kBackend) return OnAuxiliaryEnd(end);
+}
+
+bool Postmaster::MayRepairAgain(const ChildEnd& end) {
+  return end.child.kind != kMonitor ||
+         repair_breaker_.MayTryAgain(Segment::Server().under_repair.exchange(0));
 }
 
 void Postmaster::OnStartupEnd(const ChildEnd& end) {
@@ -291,12 +324,14 @@ void Postmaster::OnStartupEnd(const ChildEnd& end) {
 }
 
 void Postmaster::OnAuxiliaryEnd(const ChildEnd& end) {
-  if (phase_ == Phase::kClosing) {
-    if (end.child.kind == kCloser) OnCloserEnd(end);
-    return;
-  }
+  if (phase_ == Phase::kClosing) return OnEndWhileClosing(end);
   Auxiliary& auxiliary = auxiliaries_[static_cast<size_t>(end.child.kind)];
   ScheduleRestart(end.child.kind, auxiliary.backoff.NextDelayMs(end.lived_ms));
+}
+
+void Postmaster::OnEndWhileClosing(const ChildEnd& end) {
+  if (end.child.kind == kCloser) return OnCloserEnd(end);
+  if (end.child.kind == kMonitor && !monitor_ended_) StartAuxiliary(kMonitor);
 }
 
 void Postmaster::OnCloserEnd(const ChildEnd& end) {
@@ -357,6 +392,7 @@ void Postmaster::EnterRunning() {
     if (ProcessKinds()[kind].autostart) StartAuxiliary(static_cast<ProcessKind>(kind));
   }
   acceptor_.Start();
+  waiting_for_slot_ = false;
   EnterPhase(Phase::kRunning);
   log::Notice("ready for connections");
 }
@@ -385,11 +421,18 @@ void Postmaster::EndSessions() {
     log::Warning("{} sessions did not end within shutdown_timeout: killing their processes",
                  supervisor_.ChildCount(ProcessKind::kBackend));
     supervisor_.Signal(ProcessKind::kBackend, SIGKILL);
+    // A commit that cannot be finished, because the disk is full, can be so by the next start.
+    After(std::chrono::milliseconds(GetSettings().shutdown_timeout_ms), [this] {
+      if (supervisor_.DeadCount() == 0) return;
+      log::Error("{} dead processes cannot be cleared away: stopping all processes",
+                 supervisor_.DeadCount());
+      BeginKilling(1);
+    });
   });
 }
 
 // The checkpointer closes the store (a new one does if there is none just now); the others just
-// end.
+// end, the process monitor after them all.
 void Postmaster::BeginClosing() {
   ++close_attempts_;
   for (Auxiliary& auxiliary : auxiliaries_) auxiliary.restart.reset();
@@ -401,7 +444,11 @@ void Postmaster::BeginClosing() {
       return BeginKilling(1);
     }
   }
-  supervisor_.SignalAll(SIGTERM);
+  if (supervisor_.ChildCount(kMonitor) == 0) StartAuxiliary(kMonitor);
+  for (size_t kind = 0; kind < ProcessKinds().size(); ++kind) {
+    if (static_cast<ProcessKind>(kind) == kMonitor) continue;
+    supervisor_.Signal(static_cast<ProcessKind>(kind), SIGTERM);
+  }
 }
 
 // All processes go; then the data is recovered from the log and the doors open again. Not in the
@@ -458,24 +505,36 @@ void Postmaster::KillAll() {
 }
 
 void Postmaster::Advance() {
-  if (phase_ == Phase::kEndingSessions && supervisor_.ChildCount(ProcessKind::kBackend) == 0 &&
-      supervisor_.ChildCount(ProcessKind::kStartup) == 0) {
-    // It changes pages: it must be gone before the store is closed.
-    if (supervisor_.ChildCount(ProcessKind::kVacuum) > 0) {
-      supervisor_.Signal(ProcessKind::kVacuum, SIGTERM);
-    } else {
-      log::Info("all sessions have ended: closing the store");
-      BeginClosing();
-    }
-  }
-  if (phase_ == Phase::kClosing && closed_ && supervisor_.ChildCount() == 0) {
-    log::Notice("shut down cleanly");
-    Finish(0);
-  }
+  if (phase_ == Phase::kEndingSessions) AdvanceToClosing();
+  if (phase_ == Phase::kClosing && closed_) AdvanceToEnd();
   if (phase_ == Phase::kKilling && supervisor_.ChildCount() == 0) {
     if (restart_after_killing_) return RestartAfterCrash();
     Finish(exit_code_);
   }
+}
+
+void Postmaster::AdvanceToClosing() {
+  // What a dead one has left is made whole before the store is closed.
+  if (supervisor_.ChildCount(ProcessKind::kBackend) > 0 ||
+      supervisor_.ChildCount(ProcessKind::kStartup) > 0 || supervisor_.DeadCount() > 0) {
+    return;
+  }
+  // It changes pages: it must be gone before the store is closed.
+  if (supervisor_.ChildCount(ProcessKind::kVacuum) > 0) {
+    return supervisor_.Signal(ProcessKind::kVacuum, SIGTERM);
+  }
+  log::Info("all sessions have ended: closing the store");
+  BeginClosing();
+}
+
+void Postmaster::AdvanceToEnd() {
+  if (supervisor_.ChildCount() > supervisor_.ChildCount(kMonitor)) return;
+  if (!monitor_ended_ && supervisor_.DeadCount() > 0) return;
+  monitor_ended_ = true;
+  auxiliaries_[static_cast<size_t>(kMonitor)].restart.reset();
+  if (supervisor_.ChildCount() > 0) return supervisor_.Signal(kMonitor, SIGTERM);
+  log::Notice("shut down cleanly");
+  Finish(0);
 }
 
 void Postmaster::Finish(int exit_code) {
@@ -489,7 +548,7 @@ void Postmaster::StartAuxiliary(ProcessKind kind) {
   const Status started = supervisor_.Start(kind, [kind] { return GetAuxiliaryMain(kind)(); });
   if (started.ok()) return;
   log::Error("{}: {}", GetProcessKind(kind).name, started.error().message);
-  ScheduleRestart(kind, RestartBackoff::kMaxDelayMs);
+  ScheduleRestart(kind, auxiliaries_[static_cast<size_t>(kind)].backoff.max_delay_ms());
 }
 
 void Postmaster::ScheduleRestart(ProcessKind kind, int64_t delay_ms) {

@@ -17,6 +17,7 @@ std::optional<SlotIndex> SlotTable::Take() {
     if (free_bits_[word] == 0) continue;
     const auto bit = static_cast<unsigned>(std::countr_zero(free_bits_[word]));
     free_bits_[word] &= free_bits_[word] - 1;
+    --free_count_;
     return static_cast<SlotIndex>(word * 64 + bit);
   }
   return std::nullopt;
@@ -26,6 +27,16 @@ void SlotTable::Free(SlotIndex slot) {
   const uint64_t bit = uint64_t{1} << (slot % 64);
   CHECK((free_bits_[slot / 64] & bit) == 0, "slot {} is free already", slot);
   free_bits_[slot / 64] |= bit;
+  ++free_count_;
+}
+
+bool SlotTable::FreeRepaired(FunctionRef<bool(SlotIndex)> repaired) {
+  const size_t freed = std::erase_if(dead_, [&](SlotIndex slot) {
+    if (!repaired(slot)) return false;
+    Free(slot);
+    return true;
+  });
+  return freed > 0;
 }
 
 void SlotTable::AddChild(const Child& child) {

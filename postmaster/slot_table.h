@@ -1,5 +1,9 @@
 // Which process slots are free, and which child has which?
 //
+//   Take -> AddChild -> RemoveChild -> Free                      ended in order
+//                                   -> AwaitRepair -> (repaired) dead: free when the segment says
+//                                   so
+//
 // The postmaster's private memory: a child gone wild cannot harm it. What others may know about a
 // slot stands in the segment (shmem/proc.h).
 #pragma once
@@ -12,6 +16,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "base/function_ref.h"
 #include "base/ids.h"
 #include "shmem/proc.h"
 
@@ -32,6 +37,13 @@ class SlotTable {
   // words that must be looked at stay few.
   std::optional<SlotIndex> Take();
   void Free(SlotIndex slot);
+  size_t FreeCount() const { return free_count_; }
+
+  // The slot of a dead process, which somebody else clears away and then frees in the segment.
+  void AwaitRepair(SlotIndex slot) { dead_.push_back(slot); }
+  // Frees those of them that `repaired` says are done. Were there any?
+  bool FreeRepaired(FunctionRef<bool(SlotIndex)> repaired);
+  size_t DeadCount() const { return dead_.size(); }
 
   void AddChild(const Child& child);
   const Child* FindChild(pid_t pid) const;  // null: not ours
@@ -43,6 +55,8 @@ class SlotTable {
 
  private:
   std::vector<uint64_t> free_bits_;
+  size_t free_count_ = 0;
+  std::vector<SlotIndex> dead_;
   std::unordered_map<pid_t, Child> children_;
   std::vector<size_t> counts_;  // by kind
 };

@@ -4,6 +4,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <asio/execution_context.hpp>
 #include <cerrno>
 #include <csignal>
@@ -56,6 +57,13 @@ std::string ActivityOf(const Child& child) {
   return command.empty() ? ", idle" : fmt::format(", idle after \"{}\"", command);
 }
 
+// So many slots are never given to backends: a successor of each auxiliary process must find one,
+// even if none of the dead ones' slots is free yet, above all the process monitor's.
+size_t SlotsKeptForAuxiliaries() {
+  return static_cast<size_t>(std::ranges::count_if(
+      ProcessKinds(), [](const ProcessKindInfo& kind) { return kind.autostart; }));
+}
+
 void CountDeath(ProcessKind kind) {
   Stats::Add(kind == ProcessKind::kBackend ? StatId::kDeathsBackend : StatId::kDeathsAuxiliary);
 }
@@ -69,7 +77,10 @@ Supervisor::Supervisor(asio::execution_context& context,
       slots_(static_cast<uint32_t>(Segment::Procs().size())) {}
 
 Status Supervisor::Start(ProcessKind kind, FunctionRef<int()> body) {
-  const std::optional<SlotIndex> slot = slots_.Take();
+  TakeBackRepaired();
+  const bool for_backend = kind == ProcessKind::kBackend;
+  const std::optional<SlotIndex> slot =
+      for_backend && slots_.FreeCount() <= SlotsKeptForAuxiliaries() ? std::nullopt : slots_.Take();
   if (!slot) return MakeError(ErrorCode::kBusy, "no process slot is free");
   const ProcArray procs = Segment::Procs();
   const Owner owner = procs.GiveOut(*slot, kind);
@@ -102,7 +113,19 @@ Status Supervisor::Start(ProcessKind kind, FunctionRef<int()> body) {
 }
 
 void Supervisor::Reap(const std::function<void(const ChildEnd&)>& on_end) {
+  const size_t dead_before = slots_.DeadCount();
   while (const std::optional<ChildEnd> end = NextEnd()) on_end(*end);
+  // If there is none just now, the next one looks at all slots before it first sleeps.
+  if (slots_.DeadCount() > dead_before) Signal(ProcessKind::kProcessMonitor, SIGURG);
+}
+
+bool Supervisor::TakeBackRepaired() {
+  return slots_.FreeRepaired(
+      [](SlotIndex slot) { return Segment::Procs()[slot].life.load() == ProcLife::kFree; });
+}
+
+bool Supervisor::MustWaitForSlot() const {
+  return slots_.DeadCount() > 0 && slots_.FreeCount() <= SlotsKeptForAuxiliaries();
 }
 
 std::optional<ChildEnd> Supervisor::NextEnd() {
@@ -123,25 +146,31 @@ ChildEnd Supervisor::TakeEnd(const Child& child, int wait_status) {
                      .wait_status = wait_status,
                      .verdict = JudgeDeath(ExamineDead(child.owner.slot, wait_status)),
                      .lived_ms = (MonotonicNs() - child.start_ns) / 1'000'000};
-  const bool orderly =
-      ClassifyDeath(wait_status) == DeathClass::kOrderly && end.verdict == CrashVerdict::kFreeSlot;
-  Proc& proc = Segment::Procs()[child.owner.slot];
-  if (!orderly && !stopping_) {
+  if (end.verdict != CrashVerdict::kFreeSlot && !stopping_) {
     log::Error("{}: {}{}, {}", NameOf(child), DescribeWaitStatus(wait_status), ActivityOf(child),
                DescribeHoldings(child.owner.slot));
     CountDeath(child.kind);
   }
-  if (!orderly) {
-    proc.wait_status.store(wait_status);
-    proc.life.store(ProcLife::kDead);
-  }
   slots_.RemoveChild(end.child.pid);  // `child` is gone from here on
+  GiveUpSlot(end);
+  return end;
+}
+
+void Supervisor::GiveUpSlot(const ChildEnd& end) {
+  const SlotIndex slot = end.child.owner.slot;
+  Proc& proc = Segment::Procs()[slot];
   if (end.verdict == CrashVerdict::kFreeSlot) {
     proc.pid.store(0);
     proc.life.store(ProcLife::kFree);
-    slots_.Free(end.child.owner.slot);
+    return slots_.Free(slot);
   }
-  return end;
+  proc.wait_status.store(end.wait_status);
+  // Last: from here on the process monitor may free the slot. It leaves alone what must lead to a
+  // full restart, which takes all slots back.
+  if (end.verdict == CrashVerdict::kRepair) {
+    proc.life.store(ProcLife::kDead);
+    slots_.AwaitRepair(slot);
+  }
 }
 
 void Supervisor::NoteStopped(const Child& child, int wait_status) const {

@@ -1,7 +1,9 @@
 // How are children made, found dead, and their slots given back?
 //
 // `waitpid` is the failure detector: a reaped process has left its memory and its system calls, so
-// no store of it can still come. Whatever is decided about a slot is decided after that.
+// no store of it can still come. Whatever is decided about a slot is decided after that. The slot
+// of a process that died abnormally goes to the process monitor (process_monitor.h), which frees it
+// in the segment and signals; it is free here when that has been seen.
 #pragma once
 
 #include <sys/types.h>
@@ -35,13 +37,20 @@ class Supervisor {
   // `context` is told of each fork; `postmaster_only` is closed in each child.
   Supervisor(asio::execution_context& context, std::vector<DescriptorRange> postmaster_only);
 
-  // Forks a process of `kind` that runs `body`. kBusy: no slot is free; kIo: no process could be
-  // made.
+  // Forks a process of `kind` that runs `body`. kBusy: no slot is free (for a backend: but those
+  // that are kept for auxiliary processes); kIo: no process could be made.
   Status Start(ProcessKind kind, FunctionRef<int()> body);
 
   // Takes the ends of all children that have ended; `on_end` is called once for each, when its slot
-  // has been freed already (or not, if the verdict is to stop). Never waits.
+  // has been freed already, or given to the process monitor. Never waits.
   void Reap(const std::function<void(const ChildEnd&)>& on_end);
+
+  // Takes back the slots that the process monitor has freed. Were there any?
+  bool TakeBackRepaired();
+  // Slots of dead processes that it has not freed yet.
+  size_t DeadCount() const { return slots_.DeadCount(); }
+  // No slot is free for a backend, but some of the dead ones' will be in a moment.
+  bool MustWaitForSlot() const;
 
   void Signal(ProcessKind kind, int signal) const;
   void SignalAll(int signal) const;
@@ -58,6 +67,7 @@ class Supervisor {
  private:
   std::optional<ChildEnd> NextEnd();
   ChildEnd TakeEnd(const Child& child, int wait_status);
+  void GiveUpSlot(const ChildEnd& end);
   void NoteStopped(const Child& child, int wait_status) const;
 
   asio::execution_context& context_;

@@ -2,14 +2,15 @@
 //
 // A slot's life, each arrow one store to `life`:
 //
-//   kFree -> kStarting -> kRunning -> kExited -> kFree          exit 0, nothing held
+//   kFree -> kStarting -> kRunning -> kExited -> kFree    exit 0, nothing held
 //               |             |
-//               +-------------+-----> kDead -> kFree            abnormal: freed by the last store
-//               of
-//                                                               its repair
+//               +-------------+-----> kDead -> kFree      abnormal: freed when all it left is
+//               cleared
+//                                                         away
 //
 // kStarting is stored by the postmaster before the fork, kRunning and kExited by the process
-// itself, kDead and kFree by the postmaster (later: kFree after a repair by the process monitor).
+// itself, kFree after kExited and kDead by the postmaster, kFree after kDead by the process
+// monitor, as the last store of its repair.
 #pragma once
 
 #include <atomic>

@@ -15,8 +15,9 @@ namespace {
 
 using Config = SegmentConfig;
 
-// Slots for replacements of processes that died and whose slots are not free yet.
-constexpr uint32_t kSpareSlots = 8;
+// Slots for replacements of processes that died and whose slots are not free yet: as many as there
+// are auxiliary kinds are kept for those (postmaster/supervisor.cpp), the others are for backends.
+constexpr uint32_t kSpareSlots = 16;
 constexpr uint32_t kLeastBuffers = 16;  // the pages of two mini-transactions
 constexpr size_t kSmallPageBytes = 4096;
 

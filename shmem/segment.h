@@ -31,7 +31,7 @@ struct SegmentConfig {
   bool huge_pages = false;             // wanted; falls back with a log line when not available
 
   // Process slots: connections, one per auxiliary kind and some for replacements of dead ones whose
-  // slots are not repaired yet.
+  // slots are not free yet.
   uint32_t slot_count() const;
 };
 
@@ -61,6 +61,9 @@ struct ServerState {
   std::atomic<uint64_t> next_client_id;    // fetch_add by each backend
   std::atomic<uint32_t> connection_count;  // by the postmaster: backends alive now
   std::atomic<uint64_t> start_count;       // of this data directory
+  // PackedOwner of the dead process whose remains are being cleared away, by the process monitor; 0
+  // by the postmaster when it has read why the monitor died.
+  std::atomic<uint64_t> under_repair;
 
   // Backends that are not asleep waiting for their client, for choosing how to wait (backend/
   // wait_policy.h). Raised and lowered by each backend; derived from ClientInfo::working and

@@ -28,8 +28,8 @@ int64_t StatOf(Connection& connection, const std::string& name) {
   return reply.elements.size() == 2 ? reply.elements[1].integer : -1;
 }
 
-// Archiver, background writer, checkpointer, vacuum, wal writer.
-constexpr size_t kAuxiliaryProcesses = 5;
+// Archiver, background writer, checkpointer, process monitor, vacuum, wal writer.
+constexpr size_t kAuxiliaryProcesses = 6;
 
 bool Works(Connection& connection) { return connection("PING").text == "PONG"; }
 

@@ -56,15 +56,35 @@ TEST_CASE("a wait status is described with signal number and name") {
   CHECK(DescribeWaitStatus(Killed(40)) == "killed by signal 40");
 }
 
-TEST_CASE("the server goes on only after a death that was not wild and held nothing") {
+TEST_CASE("the server goes on only after a death that was not wild and held no lwlock") {
   for (const auto death : {DeathClass::kOrderly, DeathClass::kBounded, DeathClass::kWild}) {
-    for (const bool locks : {false, true}) {
-      for (const bool pages : {false, true}) {
-        const bool goes_on = death != DeathClass::kWild && !locks && !pages;
-        CHECK((JudgeDeath({death, locks, pages}) == CrashVerdict::kFreeSlot) == goes_on);
+    for (const bool ended : {false, true}) {
+      for (const bool locks : {false, true}) {
+        for (const bool pages : {false, true}) {
+          const bool goes_on = death != DeathClass::kWild && !locks && !pages;
+          CHECK((JudgeDeath({death, ended, locks, pages}) != CrashVerdict::kStopServer) == goes_on);
+        }
       }
     }
   }
+}
+
+TEST_CASE("only a process that came to its end leaves nothing to clear away") {
+  CHECK(JudgeDeath({DeathClass::kOrderly, true, false, false}) == CrashVerdict::kFreeSlot);
+  CHECK(JudgeDeath({DeathClass::kOrderly, false, false, false}) == CrashVerdict::kRepair);
+  CHECK(JudgeDeath({DeathClass::kBounded, true, false, false}) == CrashVerdict::kRepair);
+  CHECK(JudgeDeath({DeathClass::kBounded, false, false, false}) == CrashVerdict::kRepair);
+}
+
+TEST_CASE("a repair of which the process monitor died is tried again once") {
+  RepairBreaker breaker;
+  CHECK(breaker.MayTryAgain(0));  // it was doing nothing
+  CHECK(breaker.MayTryAgain(0));
+  CHECK(breaker.MayTryAgain(Pack({5, 1})));
+  CHECK(breaker.MayTryAgain(0));
+  CHECK(!breaker.MayTryAgain(Pack({5, 1})));
+  CHECK(breaker.MayTryAgain(Pack({5, 2})));  // another process in the same slot
+  CHECK(breaker.MayTryAgain(Pack({6, 2})));
 }
 
 TEST_CASE("the lowest free slot is given out first") {
@@ -76,6 +96,23 @@ TEST_CASE("the lowest free slot is given out first") {
   CHECK(table.Take() == SlotIndex{7});
   CHECK(table.Take() == SlotIndex{100});
   CHECK(!table.Take());
+}
+
+TEST_CASE("a dead process's slot is free when its repair says so, not before") {
+  SlotTable table(4);
+  const SlotIndex first = *table.Take(), second = *table.Take();
+  CHECK(table.FreeCount() == 2);
+  table.AwaitRepair(first);
+  table.AwaitRepair(second);
+  CHECK(!table.FreeRepaired([](SlotIndex) { return false; }));
+  CHECK(table.DeadCount() == 2);
+  CHECK(table.FreeCount() == 2);
+  CHECK(table.FreeRepaired([&](SlotIndex slot) { return slot == second; }));
+  CHECK(table.DeadCount() == 1);
+  CHECK(table.Take() == second);
+  CHECK(table.FreeRepaired([](SlotIndex) { return true; }));
+  CHECK(table.DeadCount() == 0);
+  CHECK(table.Take() == first);
 }
 
 TEST_CASE("children are found by pid and counted by kind") {
