@@ -45,10 +45,12 @@ class LevelChecker {
  private:
   // Checks nodes from `from_` on, each together with its right neighbour.
   Result<Step> CheckSome() {
+    ASSIGN_OR_RETURN(const std::optional<RootSeen> root, LookAtRoot(database_));
     LowKey low_key;
     ASSIGN_OR_RETURN(SharedPage node,
                      FindNodeShared(database_, level_, {SearchTarget::kAt, from_}, &low_key));
     if (!node.held() || IsOfAnotherTree(node)) return Finish();
+    has_parents_ = root.has_value() && root->level > level_ && root->incarnation == incarnation_;
     std::string low(low_key.key());
     chains_.clear();
     uint64_t keys = 0;
@@ -165,10 +167,12 @@ class LevelChecker {
 
   // With the node and its left neighbour held, nobody gives it an entry or takes it away.
   Status CheckParentEntry(bool without_entry, const SharedPage& node, std::string_view low) {
-    if ((node.As<PageHeader>().flags & kRootFlag) != 0) return {};
+    // No level above: this is the root, or a node to its right whose split is not finished.
+    if (!has_parents_) return {};
+    ForgetRoot(database_);
     ASSIGN_OR_RETURN(const SharedPage parent,
                      FindNodeShared(database_, level_ + 1, {SearchTarget::kAt, low}));
-    // No parent: the root's split is not finished, or the tree was dropped.
+    // No parent: the tree was dropped.
     if (!parent.held() || IsOfAnotherTree(parent)) return {};
     const NodeView view(parent.bytes());
     const auto slot = view.SlotOfChild(node.page_no());
@@ -232,7 +236,8 @@ class LevelChecker {
   const uint32_t database_;
   const uint32_t level_;
   std::optional<uint32_t> incarnation_;
-  std::string from_;  // low key of the node to go on with
+  bool has_parents_ = false;  // when the nodes in hand were looked for
+  std::string from_;          // low key of the node to go on with
   bool done_ = false;
   std::vector<Chain> chains_;
 };

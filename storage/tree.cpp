@@ -106,9 +106,7 @@ Status CheckIsNode(const PageHeader& page, PageNo page_no, const ExpectedNode& e
 
 void ForgetRoots() { t_roots.fill(kNoPage); }
 
-void ForgetRootAt(uint32_t database, PageNo page_no) {
-  if (t_roots[database] == page_no) t_roots[database] = kNoPage;
-}
+void ForgetRoot(uint32_t database) { t_roots[database] = kNoPage; }
 
 IncompleteSplit TakeIncompleteSplit() {
   if (!t_incomplete_split.met) return {};
@@ -138,6 +136,13 @@ Result<SharedPage> GetRoot(uint32_t database) {
   }
   return MakeError(ErrorCode::kCorrupt, "{}: database {} has no page that calls itself its root",
                    DescribePage(CatalogPageOf(database)), database);
+}
+
+Result<std::optional<RootSeen>> LookAtRoot(uint32_t database) {
+  ASSIGN_OR_RETURN(const SharedPage root, GetRoot(database));
+  if (!root.held()) return std::optional<RootSeen>();
+  const auto& page = root.As<PageHeader>();
+  return std::optional(RootSeen{root.page_no(), page.level, page.incarnation});
 }
 
 Result<SharedPage> FindNodeShared(uint32_t database, uint32_t level, const SearchTarget& target,

@@ -63,9 +63,20 @@ IncompleteSplit TakeIncompleteSplit();
 // Forgets the roots that this process knows: they are of another data file.
 void ForgetRoots();
 
-// `page_no`, which the caller holds, is not the database's root (any more): the next search must
-// not try to lock it to find that out.
-void ForgetRootAt(uint32_t database, PageNo page_no);
+// What the root was a moment ago; nothing if the database has no tree.
+struct RootSeen {
+  PageNo page_no;
+  uint32_t level;
+  uint32_t incarnation;
+};
+Result<std::optional<RootSeen>> LookAtRoot(uint32_t database);
+
+// Whoever holds nodes of a level and searches the level above must know that the search locks none
+// of them, and none to their left. So, before anything is held, LookAtRoot: the root must be of a
+// higher level. (As long as its own split is not finished, it is one of the level. A tree gets
+// higher, never lower; one that FLUSH has put in its place has other pages.) And then, since one of
+// the nodes held may be what this process took for the root last:
+void ForgetRoot(uint32_t database);
 
 // Reads the database's row of the catalog.
 Result<CatalogEntry> ReadCatalogEntry(uint32_t database);

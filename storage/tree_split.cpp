@@ -191,15 +191,17 @@ Result<Step> SplitNode(ExclusivePage node, uint32_t insert_slot) {
   }
 }
 
-Result<Step> FinishSplit(PageNo left_no) {
+namespace {
+
+// The parent's entry for the right half of a split node that is not the root.
+Result<Step> FinishBelowRoot(PageNo left_no) {
   ASSIGN_OR_RETURN(ExclusivePage left, BufferCache::GetExclusive(left_no));
   const PageHeader& page = left.As<PageHeader>();
   if (!IsIncomplete(page)) return Step::kDone;
-  if ((page.flags & kRootFlag) != 0) return GrowRoot(left);
   const NodeView child(left.bytes());
   // With the child locked, its parents can be searched for: nobody waits for a child while holding
-  // a parent. It may have been the root when this process looked last.
-  ForgetRootAt(page.database, left_no);
+  // a parent.
+  ForgetRoot(page.database);
   const SearchTarget target{SearchTarget::kAt, child.high_key()};
   ASSIGN_OR_RETURN(ExclusivePage parent, FindNodeExclusive(page.database, page.level + 1u, target));
   if (!parent.held() || parent.As<PageHeader>().incarnation != page.incarnation) {
@@ -214,6 +216,24 @@ Result<Step> FinishSplit(PageNo left_no) {
   }
   RETURN_IF_ERROR(InsertParentEntry(left, parent, slot, bytes));
   return Step::kDone;
+}
+
+}  // namespace
+
+Result<Step> FinishSplit(PageNo left_no) {
+  PageHeader seen;
+  {
+    ASSIGN_OR_RETURN(ExclusivePage left, BufferCache::GetExclusive(left_no));
+    seen = left.As<PageHeader>();
+    if (!IsIncomplete(seen)) return Step::kDone;
+    if ((seen.flags & kRootFlag) != 0) return GrowRoot(left);
+  }
+  ASSIGN_OR_RETURN(const std::optional<RootSeen> root, LookAtRoot(seen.database));
+  if (!root.has_value() || root->incarnation != seen.incarnation) return Step::kDone;  // dropped
+  if (root->level > seen.level) return FinishBelowRoot(left_no);
+  // There are no parents yet: the root's own split comes first.
+  ASSIGN_OR_RETURN(const Step step, FinishSplit(root->page_no));
+  return step == Step::kNeedRoom ? step : Step::kAgain;
 }
 
 void FinishSplitMet() {
