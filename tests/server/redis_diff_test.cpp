@@ -2,17 +2,11 @@
 // are compared. Skipped where no redis-server is installed. Left out is what may differ: times that
 // pass while the test runs, and the order in which Redis happens to keep its keys.
 #include <doctest/doctest.h>
-#include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cstdlib>
-#include <filesystem>
 #include <map>
 #include <optional>
 #include <random>
@@ -24,61 +18,13 @@
 #include <vector>
 
 #include "tests/server/redis_scripts.h"
+#include "tests/server/redis_server.h"
 #include "tests/server/server_fixture.h"
 
 namespace warren::test {
 namespace {
 
 using Words = std::vector<std::string>;
-
-// The same for both, so that the limit on strings can be met with little memory.
-constexpr const char* kMaxValueBytes = "1048576";
-
-std::optional<std::string> FindProgram(const std::string& name) {
-  std::stringstream path(std::getenv("PATH") != nullptr ? std::getenv("PATH") : "/usr/bin");
-  for (std::string directory; std::getline(path, directory, ':');) {
-    if (access((directory + "/" + name).c_str(), X_OK) == 0) return directory + "/" + name;
-  }
-  return {};
-}
-
-// One redis-server without files.
-class Redis {
- public:
-  explicit Redis(const std::string& program) : port_(FreePort()), pid_(Spawn(program)) {
-    const bool answers = WaitUntil([&] {
-      Connection connection = Connect();
-      return connection.open() && connection("PING").text == "PONG";
-    });
-    REQUIRE_MESSAGE(answers, "redis-server does not answer");
-  }
-  ~Redis() {
-    kill(pid_, SIGKILL);
-    waitpid(pid_, nullptr, 0);
-  }
-  Redis(const Redis&) = delete;
-  Redis& operator=(const Redis&) = delete;
-  Connection Connect() const { return Connection::Tcp("127.0.0.1", port_); }
-
- private:
-  pid_t Spawn(const std::string& program) const {
-    const std::string port = std::to_string(port_);
-    const pid_t parent = getpid();
-    const pid_t pid = fork();
-    REQUIRE(pid >= 0);
-    if (pid > 0) return pid;
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (getppid() != parent) _exit(127);
-    const int null = open("/dev/null", O_RDWR);
-    for (int fd : {0, 1, 2}) dup2(null, fd);
-    execl(program.c_str(), "redis-server", "--port", port.c_str(), "--bind", "127.0.0.1", "--save",
-          "", "--appendonly", "no", "--proto-max-bulk-len", kMaxValueBytes, nullptr);
-    _exit(127);
-  }
-
-  int port_;
-  pid_t pid_;
-};
 
 // A connection whose replies are taken as they come, byte by byte.
 class RawClient {
@@ -165,7 +111,7 @@ class Pair {
  public:
   explicit Pair(const std::string& redis_program)
       : redis_server_(redis_program),
-        warren_server_({"--max_value_size", kMaxValueBytes}),
+        warren_server_({"--max_value_size", kRedisMaxValueBytes}),
         redis_(redis_server_.Connect()),
         warren_(warren_server_.Connect()) {}
 
@@ -187,7 +133,7 @@ class Pair {
   }
 
  private:
-  Redis redis_server_;
+  RedisServer redis_server_;
   Server warren_server_;
   RawClient redis_;
   RawClient warren_;
@@ -223,12 +169,6 @@ class RandomCommands {
   std::mt19937 random_;
 };
 
-std::optional<std::string> RedisOrSkip() {
-  auto program = FindProgram("redis-server");
-  if (!program) MESSAGE("skipped: redis-server is not installed");
-  return program;
-}
-
 using FlagsOfCommands = std::map<std::string, std::set<std::string>>;
 
 void AddFlags(const Reply& described, FlagsOfCommands* flags) {
@@ -250,7 +190,7 @@ FlagsOfCommands FlagsOf(Connection connection) {
 TEST_CASE("commands that Redis has, too, show its flags") {
   const auto program = RedisOrSkip();
   if (!program) return;
-  const Redis redis_server(*program);
+  const RedisServer redis_server(*program);
   const Server warren_server;
   FlagsOfCommands redis = FlagsOf(redis_server.Connect());
   // In the middle of EXEC the first would cut its reply short, the second wait for the other
