@@ -88,6 +88,7 @@ Status CreateSegment(const Settings& settings) {
   config.buffer_count = static_cast<uint32_t>(settings.shared_buffers_bytes / kPageBytes);
   config.command_count = static_cast<uint32_t>(CommandTable().size());
   config.database_count = settings.databases;
+  config.lock_count = settings.max_locks;
   config.wal_ring_bytes = static_cast<uint32_t>(settings.wal_buffers_bytes & ~uint64_t{7});
   config.huge_pages = settings.huge_pages != HugePages::kOff;
   RETURN_IF_ERROR(Segment::Create(config));

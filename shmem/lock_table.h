@@ -3,11 +3,7 @@
 // The table of heavyweight locks: what a transaction or session holds for as long as it likes,
 // while waiters sleep. (LWLocks guard memory for microseconds; these guard meanings.)
 //
-//   mode   IS  IX  S   X      IS: reads keys of the database, IX: writes some,
-//   IS     +   +   +   -      S: nobody else may write the key (database: any key of it),
-//   IX     +   +   -   -      X: nobody else may lock it at all
-//   S      +   -   +   -
-//   X      -   -   -   -      + : two owners may hold these at once
+// Modes and their conflicts: lock_mode.h.
 //
 // Primary truth: the pool of entries, one for each owner and tag; an entry belongs to somebody from
 // the one store of its `owner` on, until the one store that clears it. Chains, free lists and
@@ -31,18 +27,14 @@
 #include "base/function_ref.h"
 #include "base/ids.h"
 #include "base/result.h"
+#include "shmem/lock_mode.h"
 
 namespace warren {
 
 enum class LockKind : uint8_t { kDatabase, kKey, kAdvisory };
-enum class TxLockMode : uint8_t { kNone, kIS, kIX, kS, kX };
 enum class LockScope : uint8_t { kTransaction, kSession };
 
-std::string_view LockKindName(LockKind kind);      // "database", "key", "advisory"
-std::string_view TxLockModeName(TxLockMode mode);  // "", "IS", "IX", "S", "X"
-bool Conflicts(TxLockMode a, TxLockMode b);
-// The weakest mode that allows what both allow: IX and S make X.
-TxLockMode Union(TxLockMode a, TxLockMode b);
+std::string_view LockKindName(LockKind kind);  // "database", "key", "advisory"
 
 // What is locked. Two names with the same hash share their lock: somebody then waits in vain,
 // nothing else. `name` is for people, and only its beginning is kept.
@@ -73,6 +65,9 @@ struct LockWait {
 
 class LockTable {
  public:
+  // The process begins, in its slot, with no locks. For Segment::BindProcess.
+  static void BindSelf(SlotIndex slot);
+
   // -- This process's locks. A lock that is held already in a mode at least as strong is granted at
   // once; one in a weaker mode is made stronger (Union).
 

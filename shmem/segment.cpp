@@ -7,6 +7,8 @@
 #include "base/check.h"
 #include "conf/shared_settings.h"
 #include "shmem/buffer_pool.h"
+#include "shmem/lock_pool.h"
+#include "shmem/lock_table.h"
 #include "shmem/shared_mapping.h"
 #include "shmem/stats.h"
 
@@ -58,6 +60,14 @@ enum Structure : size_t {
   kStatBlocks,
   kStatBaseline,
   kMiniTransactions,
+  kLockPartitionRows,
+  kLockPartitionLocks,
+  kDeadlockLock,
+  kLockTableState,
+  kLockDatabases,
+  kLockOwners,
+  kLockBuckets,
+  kLockEntries,
   kBufferDescriptors,
   kBufferContentLocks,
   kBufferMappingHeads,
@@ -197,6 +207,65 @@ constexpr std::array<StructureRow, kStructureCount> kSharedStructures = {{
      .bytes = [](const Config& config) { return config.slot_count() * kMiniTransactionAreaBytes; },
      .init = LeaveZero,
      .help = "the record under construction and the before-images of each process slot"},
+    {.id = kLockPartitionRows,
+     .name = "lock_partitions",
+     .alignment = kLine,
+     .bytes = [](const Config&) { return kLockPartitions * sizeof(LockPartition); },
+     .init = [](std::byte* at, const Config&) { InitArray<LockPartition>(at, kLockPartitions); },
+     .help = "counters and free list of each partition of the lock table"},
+    {.id = kLockPartitionLocks,
+     .name = "lock_partition_locks",
+     .alignment = kLine,
+     .bytes = [](const Config& config) { return kLockPartitions * OneLockBytes(config); },
+     .init =
+         [](std::byte* at, const Config& config) {
+           InitLocks(at, config, TrancheId::kLockPartition, kLockPartitions);
+         },
+     .help = "one lwlock per partition of the lock table"},
+    {.id = kDeadlockLock,
+     .name = "deadlock_lock",
+     .alignment = kLine,
+     .bytes = OneLockBytes,
+     .init = [](std::byte* at,
+                const Config& config) { InitLocks(at, config, TrancheId::kDeadlock, 1); },
+     .help = "serialises the searches for deadlocks"},
+    {.id = kLockTableState,
+     .name = "lock_table",
+     .alignment = kLine,
+     .bytes = [](const Config&) { return sizeof(LockTableState); },
+     .init = [](std::byte* at, const Config&) { InitArray<LockTableState>(at, 1); },
+     .help = "the youngest transaction's age, and when deadlocks were looked for"},
+    {.id = kLockDatabases,
+     .name = "lock_databases",
+     .alignment = kLine,
+     .bytes =
+         [](const Config& config) { return config.database_count * sizeof(std::atomic<uint32_t>); },
+     .init = LeaveZero,
+     .help = "how many hold or want a whole database in the lock table"},
+    {.id = kLockOwners,
+     .name = "lock_owners",
+     .alignment = kLine,
+     .bytes = [](const Config& config) { return config.slot_count() * sizeof(LockOwner); },
+     .init = LeaveZero,
+     .help = "what each process slot waits for in the lock table, and why it has to give way"},
+    {.id = kLockBuckets,
+     .name = "lock_buckets",
+     .alignment = kLine,
+     .bytes =
+         [](const Config& config) {
+           return kLockPartitions * size_t{LockBuckets(config.lock_count)} * sizeof(uint32_t);
+         },
+     .init = LeaveZero,
+     .help = "the first entry of each bucket of the lock table's hash"},
+    {.id = kLockEntries,
+     .name = "lock_entries",
+     .alignment = kLine,
+     .bytes =
+         [](const Config& config) {
+           return kLockPartitions * size_t{LockSlice(config.lock_count)} * sizeof(LockEntry);
+         },
+     .init = LeaveZero,
+     .help = "who holds or awaits what: the truth of the lock table"},
     {.id = kBufferDescriptors,
      .name = "buffer_descriptors",
      .alignment = kLine,
@@ -294,6 +363,23 @@ BufferPool MakeBufferPool(const Config& config) {
   };
 }
 
+LockPool MakeLockPool(const Config& config) {
+  return {
+      .slice = LockSlice(config.lock_count),
+      .buckets = LockBuckets(config.lock_count),
+      .databases = config.database_count,
+      .slots = config.slot_count(),
+      .entries = reinterpret_cast<LockEntry*>(At(kLockEntries)),
+      .heads = reinterpret_cast<uint32_t*>(At(kLockBuckets)),
+      .partitions = reinterpret_cast<LockPartition*>(At(kLockPartitionRows)),
+      .strong = reinterpret_cast<std::atomic<uint32_t>*>(At(kLockDatabases)),
+      .owners = reinterpret_cast<LockOwner*>(At(kLockOwners)),
+      .state = reinterpret_cast<LockTableState*>(At(kLockTableState)),
+      .deadlock_lock = &LockAt(kDeadlockLock),
+      .partition_locks = LWLockArray(At(kLockPartitionLocks), config.slot_count()),
+  };
+}
+
 }  // namespace
 
 uint32_t SegmentConfig::slot_count() const {
@@ -313,6 +399,7 @@ Status Segment::Create(const SegmentConfig& config) {
   g_segment = layout;
   for (const StructureRow& row : kSharedStructures) row.init(At(row.id), config);
   g_buffer_pool = MakeBufferPool(config);
+  g_lock_pool = MakeLockPool(config);
   return {};
 }
 
@@ -333,6 +420,7 @@ void Segment::Destroy() {
   Stats::Unbind();
   ProcArray::BindSelf(nullptr, kNoSlot);
   g_buffer_pool = {};
+  g_lock_pool = {};
   g_segment = {};
 }
 
@@ -380,6 +468,7 @@ void Segment::BindProcess(SlotIndex slot) {
   BindLockProc(&Locks(), &proc.locks, slot);
   Stats::BindSelf(slot);
   ProcArray::BindSelf(&proc, slot);
+  LockTable::BindSelf(slot);
 }
 
 }  // namespace warren

@@ -27,6 +27,7 @@ struct SegmentConfig {
   uint32_t buffer_count = 16384;    // pages of cache
   uint32_t command_count = 0;       // rows of the command table (Stats)
   uint32_t database_count = 16;
+  uint32_t lock_count = 4096;          // entries of the lock table
   uint32_t wal_ring_bytes = 4u << 20;  // the log's bytes that are not durable yet; a multiple of 8
   bool huge_pages = false;             // wanted; falls back with a log line when not available
 

@@ -94,7 +94,12 @@ Result<bool> ExpirySweep::NextLeaf(int64_t now_ms) {
   RETURN_IF_ERROR(LookAtLeaf(now_ms));
   for (const std::string& key : expired_) {
     ASSIGN_OR_RETURN(const bool removed, Store::Expire(database_, key, now_ms));
-    if (removed) ++totals_.removed;
+    if (removed) {
+      ++totals_.removed;
+    } else {
+      // Perhaps somebody has locked it: the next sweep tries again.
+      next_expiry_ms_ = std::min(next_expiry_ms_, now_ms);
+    }
   }
   // Whoever emptied it may have been hindered, or have died before. The last key of a leaf takes it
   // along.

@@ -2,6 +2,7 @@
 #include "storage/store.h"
 
 #include "base/check.h"
+#include "shmem/lock_table.h"
 #include "shmem/stats.h"
 #include "storage/database_counts.h"
 #include "storage/expiry.h"
@@ -32,16 +33,20 @@ Current Describe(const LeafCell& cell) {
       .exists = true, .value = {}, .expire_at_ms = cell.expire_at_ms(), .version = cell.version()};
 }
 
+Error Conflict() { return MakeError(ErrorCode::kConflict, "somebody else has locked the key"); }
+
 // -- Reading.
 
 class Reader {
  public:
   using Callback = FunctionRef<void(const Current&, uint64_t)>;
-  Reader(uint32_t database, std::string_view key, int64_t now_ms, NeedValue need)
-      : database_(database), key_(key), now_ms_(now_ms), need_(need) {}
+  Reader(uint32_t database, std::string_view key, int64_t now_ms, NeedValue need, LockLook look)
+      : database_(database), key_(key), now_ms_(now_ms), need_(need), look_(look) {}
 
   Result<Step> Attempt(Callback read) {
     ASSIGN_OR_RETURN(SharedPage leaf, FindNodeShared(database_, 0, {SearchTarget::kAt, key_}));
+    // While the leaf is locked. Without a leaf: who commits meanwhile is not seen by anybody yet.
+    if (look_ == LockLook::kLook && LockTable::ReadConflicts(database_, key_)) return Conflict();
     exists = met_expired = false;
     const auto slot = leaf.held() ? NodeView(leaf.bytes()).Find(key_) : std::nullopt;
     if (!slot.has_value()) return Absent(read);
@@ -79,6 +84,7 @@ class Reader {
   std::string_view key_;
   int64_t now_ms_;
   NeedValue need_;
+  LockLook look_;
 };
 
 // -- Changing.
@@ -89,8 +95,14 @@ class Reader {
 class Modifier {
  public:
   using Decide = FunctionRef<Change(const Current&, uint64_t)>;
-  Modifier(uint32_t database, std::string_view key, int64_t now_ms, NeedValue need, Decide decide)
-      : database_(database), key_(key), now_ms_(now_ms), need_(need), decide_(decide) {}
+  Modifier(uint32_t database, std::string_view key, int64_t now_ms, NeedValue need, Decide decide,
+           LockLook look)
+      : database_(database),
+        key_(key),
+        now_ms_(now_ms),
+        need_(need),
+        decide_(decide),
+        look_(look) {}
 
   Result<Change::Kind> Run() {
     Status status = RunPhases();
@@ -148,6 +160,8 @@ class Modifier {
     phase_ = Phase::kDone;
     ASSIGN_OR_RETURN(ExclusivePage leaf,
                      FindNodeExclusive(database_, 0, {SearchTarget::kAt, key_}));
+    // Each time anew: whoever was granted the key since the leaf was let go keeps us out.
+    if (look_ == LockLook::kLook && LockTable::WriteConflicts(database_, key_)) return Conflict();
     if (!leaf.held()) return AttemptWithoutTree();
     const NodeView node(leaf.bytes());
     slot_ = node.LowerBound(key_);
@@ -259,6 +273,7 @@ class Modifier {
   const int64_t now_ms_;
   const NeedValue need_;
   const Decide decide_;
+  const LockLook look_;
 
   // What was decided, and for which state of the key.
   bool decided_ = false;
@@ -285,9 +300,10 @@ class Modifier {
 }  // namespace
 
 Result<bool> Store::Read(uint32_t database, std::string_view key, int64_t now_ms, NeedValue need,
-                         FunctionRef<void(const Current&, uint64_t value_bytes)> read) {
+                         FunctionRef<void(const Current&, uint64_t value_bytes)> read,
+                         LockLook look) {
   CheckKey(database, key);
-  Reader reader(database, key, now_ms, need);
+  Reader reader(database, key, now_ms, need, look);
   RETURN_IF_ERROR(RunSteps([&] { return reader.Attempt(read); }));
   t_value.Trim();
   // The key is gone for everybody already; that its cell is still there harms nobody if this fails.
@@ -295,20 +311,24 @@ Result<bool> Store::Read(uint32_t database, std::string_view key, int64_t now_ms
   return reader.exists;
 }
 
-Result<bool> Store::Expire(uint32_t database, std::string_view key, int64_t now_ms) {
+Result<bool> Store::Expire(uint32_t database, std::string_view key, int64_t now_ms, LockLook look) {
   CheckKey(database, key);
   auto keep = [](const Current&, uint64_t) { return Change{}; };
-  Modifier modifier(database, key, now_ms, NeedValue::kNo, keep);
+  Modifier modifier(database, key, now_ms, NeedValue::kNo, keep, look);
   const Result<Change::Kind> done = modifier.Run();
-  if (!done.ok()) return done.error();
+  if (!done.ok()) {
+    if (done.error().code == ErrorCode::kConflict) return false;
+    return done.error();
+  }
   return modifier.removed_expired();
 }
 
-Result<Change::Kind> Store::Modify(
-    uint32_t database, std::string_view key, int64_t now_ms, NeedValue need,
-    FunctionRef<Change(const Current&, uint64_t value_bytes)> decide) {
+Result<Change::Kind> Store::Modify(uint32_t database, std::string_view key, int64_t now_ms,
+                                   NeedValue need,
+                                   FunctionRef<Change(const Current&, uint64_t value_bytes)> decide,
+                                   LockLook look) {
   CheckKey(database, key);
-  return Modifier(database, key, now_ms, need, decide).Run();
+  return Modifier(database, key, now_ms, need, decide, look).Run();
 }
 
 uint64_t Store::KeyCount(uint32_t database) {

@@ -71,7 +71,8 @@ class Store {
   // its shared lock, with a large one from a private copy without any lock. NeedValue::kNo leaves
   // Current::value empty but sets *value_bytes.
   static Result<bool> Read(uint32_t database, std::string_view key, int64_t now_ms, NeedValue need,
-                           FunctionRef<void(const Current&, uint64_t value_bytes)> read);
+                           FunctionRef<void(const Current&, uint64_t value_bytes)> read,
+                           LockLook look = LockLook::kLook);
 
   // Read, decide, write as one atomic step: `decide` sees the key as it stands and returns what
   // shall become of it. It may be called more than once (the key changed meanwhile, pages had to be
@@ -81,11 +82,13 @@ class Store {
   // made: kKeep also where there was no key to erase or to give an expiry.
   static Result<Change::Kind> Modify(
       uint32_t database, std::string_view key, int64_t now_ms, NeedValue need,
-      FunctionRef<Change(const Current&, uint64_t value_bytes)> decide);
+      FunctionRef<Change(const Current&, uint64_t value_bytes)> decide,
+      LockLook look = LockLook::kLook);
 
   // Removes the key if its time has come. Was it so? A key whose expiry was renewed meanwhile
-  // stays: it is looked at under its leaf's lock.
-  static Result<bool> Expire(uint32_t database, std::string_view key, int64_t now_ms);
+  // stays: it is looked at under its leaf's lock. So does one that somebody else has locked.
+  static Result<bool> Expire(uint32_t database, std::string_view key, int64_t now_ms,
+                             LockLook look = LockLook::kLook);
 
   // -- Many keys, in key order. `visit` runs without any lock on a private copy of one leaf; return
   // false to end. Keys present throughout are visited exactly once; others may be or not.

@@ -45,11 +45,13 @@ Result<bool> VisitCell(const Visitor& visitor, LeafCell cell) {
   // The chain may be gone by now: the key is looked up again. A key that is gone is left out.
   std::string value;
   ASSIGN_OR_RETURN(const bool exists,
-                   Store::Read(visitor.database, cell.key(), visitor.now_ms, NeedValue::kYes,
-                               [&](const Current& found, uint64_t) {
-                                 current = found;
-                                 value.assign(found.value);
-                               }));
+                   Store::Read(
+                       visitor.database, cell.key(), visitor.now_ms, NeedValue::kYes,
+                       [&](const Current& found, uint64_t) {
+                         current = found;
+                         value.assign(found.value);
+                       },
+                       LockLook::kHolder));
   if (!exists) return true;
   current.value = value;
   return visitor.visit(cell.key(), current);
