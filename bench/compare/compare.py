@@ -78,13 +78,16 @@ def main():
         cleanup.callback(shutil.rmtree, directory, ignore_errors=True)
         directory.chmod(0o755)  # PostgreSQL runs as another user
         effort = servers.Effort(arguments.quick)
+        chosen = chosen_figures(arguments)
         running = []
         for kind in servers.ALL:
+            if not any(kind.name in figure.servers for figure in chosen):
+                continue
             server = kind(directory / kind.name.replace(" ", "-"), effort)
             cleanup.callback(server.stop)
             server.start()
             running.append(server)
-        samples = measure(running, chosen_figures(arguments), arguments.rounds)
+        samples = measure(running, chosen, arguments.rounds)
         page = report.write(samples, running, arguments.rounds, load_before, servers.ROOT)
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
     arguments.output.write_text(page)

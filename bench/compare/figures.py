@@ -7,7 +7,8 @@ import dataclasses
 import typing
 
 RESP = ("Warren", "Redis", "ceiling", "event loop")
-EVERY = ("Warren", "no log", "Redis", "PostgreSQL", "ceiling", "event loop")
+EVERY = ("Warren", "no log", "no look", "Redis", "PostgreSQL", "ceiling", "event loop")
+VALUE_TEXT = "v" * 64
 SQL_TOO = ("Warren", "Redis", "PostgreSQL", "ceiling", "event loop")
 PROCESS_PER_CLIENT = ("Warren", "PostgreSQL", "ceiling")
 
@@ -71,6 +72,35 @@ LOG_BYTES = "Bytes of log of a SET"
 REDO = "Redo, MB of log per second"
 P99 = "p99 of durable SET, microseconds, {}"
 
+TRANSFER = "{}transfers per second, 20 clients"
+LOCK = "LOCK and UNLOCK, round trips per second, 20 clients"
+SET_LIKE_LOCK = "SET, round trips per second, 20 clients"
+LOCKS_HELD = (1_000, 10_000, 100_000)
+ONE_MORE_LOCK = "one more lock, {:,} held, ns"
+LOCK_GIVEN_BACK = "giving one of {:,} back, ns"
+INSTRUCTIONS = "instructions of a {}"
+
+
+def transaction_figures():
+    section = "Transactions: BEGIN, two reads for update, two writes, COMMIT"
+    yield Figure(section, TRANSFER.format(""), ("Warren", "PostgreSQL"),
+                 lambda server: server.transfer_rate(20))
+    yield Figure(section, TRANSFER.format("durable "), ("Warren", "PostgreSQL"),
+                 lambda server: server.durable_transfer_rate(20))
+    section = "Locks"
+    for name, script in ((LOCK, "lock"), (SET_LIKE_LOCK, "set")):
+        yield Figure(section, name, ("Warren",),
+                     lambda server, script=script: server.script_rate(script, 20))
+    for index, name in enumerate((ONE_MORE_LOCK, LOCK_GIVEN_BACK)):
+        for held in LOCKS_HELD:
+            yield Figure(section, name.format(held), ("Warren",),
+                         lambda server, index=index, held=held: server.lock_cost_ns(held)[index])
+    section = "What the look for locks costs: user instructions per command, and no look at all"
+    for command in (("GET", "key:000000000001"), ("SET", "key:000000000001", VALUE_TEXT)):
+        yield Figure(section, INSTRUCTIONS.format(command[0]), ("Warren", "no look"),
+                     lambda server, command=command: server.instructions(*command))
+
+
 CONNECTIONS = "New connections per second, {} at a time"
 IDLE = "Private memory of an idle connection, KiB"
 
@@ -83,6 +113,7 @@ FIGURES = (
     *(Figure("What the log costs: synchronous_commit off, and no log at all", logged_name(pipeline),
              ("Warren", "no log"), lambda server, pipeline=pipeline: server.rate("set", 50, pipeline))
       for pipeline in (1, 16)),
+    *transaction_figures(),
     Figure("The log", LOG_BYTES, ("Warren",), lambda server: server.log_bytes_per_set()),
     Figure("The log", REDO, ("Warren",), lambda server: server.redo_mb_per_second()),
     *(Figure("Checkpoints", P99.format(what), ("Warren",),
@@ -115,6 +146,14 @@ def goals():
     for pipeline in (1, 16):
         yield Goal("SET at least 0.8 x the same server without a log", logged_name(pipeline),
                    at_least=0.8, theirs="no log")
+    yield Goal("at least 2 x PostgreSQL", TRANSFER.format(""), at_least=2, theirs="PostgreSQL")
+    yield Goal("as fast as SET without durability", LOCK, at_least=1, theirs_figure=SET_LIKE_LOCK)
+    for name in (ONE_MORE_LOCK, LOCK_GIVEN_BACK):
+        yield Goal("at most 1.3 x that of 1,000", name.format(100_000), at_most=1.3,
+                   theirs_figure=name.format(1_000))
+    for command in ("GET", "SET"):
+        yield Goal("at most 3 % more than without the look", INSTRUCTIONS.format(command),
+                   at_most=1.03, theirs="no look")
     yield Goal("under 200 bytes", LOG_BYTES, at_most=200)
     yield Goal("at least 200 MB/s", REDO, at_least=200)
     yield Goal("less than 3 x that without a checkpoint", P99.format("during one"), at_most=3,

@@ -23,7 +23,9 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = ROOT / "build/release"
-BUILD_WITHOUT_LOG = ROOT / "build/without_log"  # ./dev bench makes it
+BUILD_WITHOUT_LOG = ROOT / "build/without_log"  # ./dev bench makes these
+BUILD_WITHOUT_LOOK = ROOT / "build/without_look"
+ACCOUNTS = 10_000  # as in script_load.cpp
 KEY_COUNT = 100_000
 VALUE = b"v" * 64
 START_SECONDS = 30
@@ -113,6 +115,10 @@ class Server:
         """Changes per second that are on disk when they are acknowledged."""
         with self.durable():
             return self.rate("set", clients, pipeline)
+
+    def durable_transfer_rate(self, clients):
+        with self.durable():
+            return self.transfer_rate(clients)
 
     def children(self):
         listed = subprocess.run(["pgrep", "--parent", str(self.process.pid)],
@@ -215,6 +221,32 @@ class Warren(RespServer):
         yield
         self.command_line("CONFIG", "SET", "synchronous_commit", "off")
 
+    def transfer_rate(self, clients):
+        """Transactions of two reads for update and two writes per second."""
+        return self.script_rate("transfer", clients)
+
+    def script_rate(self, script, clients):
+        return float(run([BUILD / "bench/script_load", script, str(self.port), str(clients),
+                          str(2 * self.effort.seconds)]))
+
+    def lock_cost_ns(self, held):
+        """[one more lock of a transaction that holds so many, giving one back], on a server of its
+        own with room for them."""
+        class Roomy(Warren):
+            extra = ("--max_locks", 150_000)
+        roomy = Roomy(self.directory / f"locks-{time.monotonic_ns()}", self.effort)
+        roomy.start()
+        try:
+            return list(map(float, run([BUILD / "bench/lock_growth", str(roomy.port),
+                                        str(held)]).split()))
+        finally:
+            roomy.stop()
+            shutil.rmtree(roomy.directory, ignore_errors=True)
+
+    def instructions(self, *command):
+        """Executed in user mode by a backend for one such command out of a batch."""
+        return float(run([BUILD / "bench/instruction_count", str(self.port), *command]))
+
     def log_bytes_per_set(self):
         """Of the log, for a SET of an existing key whose page needs no image any more."""
         self.benchmark("set", 50, 16, count=4 * KEY_COUNT)  # each page's first change
@@ -265,6 +297,14 @@ class WithoutLog(Warren):
 
     name = "no log"
     program = BUILD_WITHOUT_LOG / "warren"
+
+
+class WithoutLook(Warren):
+    """The same server whose single-key commands don't look whether somebody has locked their key (a
+    build with -DWARREN_WITHOUT_LOOK=ON): what transactions cost those who use none."""
+
+    name = "no look"
+    program = BUILD_WITHOUT_LOOK / "warren"
 
 
 class Redis(RespServer):
@@ -322,6 +362,19 @@ class Postgres(Server):
         "set": rf"\set id random(1, {KEY_COUNT})" + "\n"
                f"UPDATE kv SET value = '{VALUE.decode()}' WHERE id = :id;\n",
         "one": "SELECT 1;\n",
+        # The lower account first, so that nobody waits in a circle.
+        "transfer": rf"""\set a random(1, {ACCOUNTS})
+\set b (:a + random(0, {ACCOUNTS - 2})) % {ACCOUNTS} + 1
+\set first least(:a, :b)
+\set second greatest(:a, :b)
+\set amount random(1, 100)
+BEGIN;
+SELECT balance FROM accounts WHERE id = :first FOR UPDATE;
+SELECT balance FROM accounts WHERE id = :second FOR UPDATE;
+UPDATE accounts SET balance = balance - :amount WHERE id = :first;
+UPDATE accounts SET balance = balance + :amount WHERE id = :second;
+COMMIT;
+""",
     }
     commit = "off"
 
@@ -357,7 +410,12 @@ class Postgres(Server):
         run(["psql", *self.target(), "-q", "-c",
              "CREATE TABLE kv (id int PRIMARY KEY, value text NOT NULL)", "-c",
              f"INSERT INTO kv SELECT n, '{VALUE.decode()}' FROM generate_series(1, {KEY_COUNT}) n",
-             "-c", "VACUUM ANALYZE kv"])
+             "-c", "VACUUM ANALYZE kv",
+             # Room in the pages for new versions of the rows, as PostgreSQL's manual advises.
+             "-c", "CREATE TABLE accounts (id int PRIMARY KEY, balance bigint NOT NULL) "
+                   "WITH (fillfactor = 50)",
+             "-c", f"INSERT INTO accounts SELECT n, 1000 FROM generate_series(1, {ACCOUNTS}) n",
+             "-c", "VACUUM ANALYZE accounts"])
 
     def target(self):
         return ["-h", "127.0.0.1", "-p", str(self.port), "-U", "bench", "-d", "postgres"]
@@ -379,6 +437,13 @@ class Postgres(Server):
         # A number, not a time: a time would begin before a thousand clients are connected.
         count = self.effort.request_count(clients, pipeline) // 2
         return self.pgbench(operation, clients, "-j", "1", "-t", str(count // clients))
+
+    def transfer_rate(self, clients):
+        rate = self.pgbench("transfer", clients, "-j", "1", "-T", str(2 * self.effort.seconds))
+        total = run(["psql", *self.target(), "-qtA", "-c", "SELECT sum(balance) FROM accounts"])
+        if int(total) != 1000 * ACCOUNTS:
+            raise RuntimeError(f"PostgreSQL: the sum of all accounts is {total}")
+        return rate
 
     @contextlib.contextmanager
     def durable(self):
@@ -411,4 +476,4 @@ def wait_for_query_end(answers):
             return
 
 
-ALL = (Warren, WithoutLog, Redis, Postgres, Ceiling, EventLoop)
+ALL = (Warren, WithoutLog, WithoutLook, Redis, Postgres, Ceiling, EventLoop)
