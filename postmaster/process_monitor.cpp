@@ -8,6 +8,7 @@
 #include "base/ordered_store.h"
 #include "postmaster/aux_processes.h"
 #include "shmem/latch.h"
+#include "shmem/lock_table.h"
 #include "shmem/segment.h"
 #include "shmem/stats.h"
 #include "storage/wal.h"
@@ -34,7 +35,10 @@ void ReleaseWaiters() noexcept {
 
 // -- Phase 2.
 
-Status ClearAway(Owner) { return {}; }
+Status ClearAway(Owner dead) {
+  LockTable::DropOwner(dead);
+  return {};
+}
 
 class ProcessMonitor {
  public:

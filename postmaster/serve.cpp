@@ -21,6 +21,7 @@
 #include "conf/server_settings.h"
 #include "postmaster/crash_restart.h"
 #include "postmaster/postmaster.h"
+#include "shmem/lock_table.h"
 #include "shmem/segment.h"
 #include "storage/data_directory.h"
 
@@ -98,6 +99,7 @@ Status CreateSegment(const Settings& settings) {
                      Segment::TotalBytes());
   }
   FurnishSegment(settings);
+  RegisterLockTableRepairs();
   return {};
 }
 

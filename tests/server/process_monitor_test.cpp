@@ -1,7 +1,7 @@
 // What is left of a killed process, and who clears it away?
 #include <csignal>
-#include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "doctest/doctest.h"
@@ -16,7 +16,7 @@ int64_t StatOf(Connection& connection, const std::string& name) {
   return reply.elements.size() == 2 ? reply.elements[1].integer : -1;
 }
 
-std::string FieldOf(Connection& connection, const std::string& field) {
+std::string ClientField(Connection& connection, const std::string& field) {
   const std::string info = connection("CLIENT", "INFO").text;
   const size_t at = info.find(" " + field + "=");
   if (at == std::string::npos) return "";
@@ -24,7 +24,7 @@ std::string FieldOf(Connection& connection, const std::string& field) {
   return info.substr(begin, info.find(' ', begin) - begin);
 }
 
-int SlotOf(Connection& connection) { return std::stoi("0" + FieldOf(connection, "slot")); }
+int SlotOf(Connection& connection) { return std::stoi("0" + ClientField(connection, "slot")); }
 
 pid_t MonitorOf(const Server& server, Milliseconds patience = kPatience) {
   return server.ChildTitled("warren: process monitor", patience);
@@ -34,6 +34,16 @@ void KillBackendOf(Connection& connection) {
   const pid_t pid = Server::BackendOf(connection);
   REQUIRE(pid > 0);
   REQUIRE(kill(pid, SIGKILL) == 0);
+}
+
+// One place may still be taken by a connection that is just ending.
+bool GetsIn(const Server& server, std::vector<Connection>& connections) {
+  return WaitUntil([&] {
+    Connection next = server.Connect();
+    if (next("PING").text != "PONG") return false;
+    connections.push_back(std::move(next));
+    return true;
+  });
 }
 
 // No death so far has ended a session that was not the dead one's own.
@@ -70,15 +80,9 @@ TEST_CASE("many backends killed at once leave room for as many new ones at once"
     std::vector<Connection> victims;
     std::vector<pid_t> pids;
     for (int i = 0; i < kClients; ++i) {
-      // One place was just taken by the connection that looked whether the server is ready.
-      REQUIRE(WaitUntil([&] {
-        Connection next = server.Connect();
-        const pid_t pid = Server::BackendOf(next);
-        if (pid == 0) return false;
-        victims.push_back(std::move(next));
-        pids.push_back(pid);
-        return true;
-      }));
+      REQUIRE(GetsIn(server, victims));
+      pids.push_back(Server::BackendOf(victims.back()));
+      REQUIRE(pids.back() > 0);
     }
     for (const pid_t pid : pids) REQUIRE(kill(pid, SIGKILL) == 0);
     for (Connection& victim : victims) REQUIRE(victim.ClosedByServer());
