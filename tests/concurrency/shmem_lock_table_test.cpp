@@ -10,6 +10,7 @@
 #include <atomic>
 
 #include "base/clock.h"
+#include "base/fault_point.h"
 #include "shmem/stats.h"
 #include "tests/support/lock_table_world.h"
 #include "tests/support/shared_region.h"
@@ -96,6 +97,193 @@ TEST_CASE("a waiter is granted by the release and woken at once") {
     LockTable::ReleaseAll(kTx);
     REQUIRE(child.Succeeded());
   }
+}
+
+TEST_CASE("a late shared locker does not overtake a waiting exclusive one") {
+  LockTableWorld world;
+  const LockTag tag = KeyTag(0, "k");
+  SharedRegion region(4096);
+  std::atomic<int>& order = *region.Allocate<std::atomic<int>>();
+  REQUIRE(TryLocked(tag, Mode::kS));
+  const auto waiter = [&](SlotIndex slot, Mode mode, int place) {
+    return [&order, &tag, slot, mode, place] {
+      LockTableWorld::BecomeChild(slot);
+      const bool ok = LockTable::Lock(tag, mode, kTx, Patient()).ok() && order.load() == place;
+      order.store(place + 1);
+      LockTableWorld::LeaveProcess();
+      return ok;
+    };
+  };
+  Child exclusive(waiter(1, Mode::kX, 0));
+  REQUIRE(WaitUntilWaiting(1));
+  Child late(waiter(2, Mode::kS, 1));
+  REQUIRE(WaitUntilWaiting(2));
+  // Neither does a try, nor a look.
+  Child tries([&] {
+    LockTableWorld::BecomeChild(3);
+    const bool ok = !TryLocked(tag, Mode::kS) && LockTable::WriteConflicts(0, "k");
+    LockTableWorld::LeaveProcess();
+    return ok;
+  });
+  CHECK(tries.Succeeded());
+  CHECK(LockTable::CheckInvariants().ok());
+  LockTable::ReleaseAll(kTx);
+  CHECK(exclusive.Succeeded());
+  CHECK(late.Succeeded());
+}
+
+TEST_CASE("who holds a lock and wants more goes before those who hold nothing") {
+  LockTableWorld world;
+  const LockTag tag = DatabaseTag(1);
+  REQUIRE(TryLocked(tag, Mode::kS));
+  Child holder([&] {
+    LockTableWorld::BecomeChild(1);
+    bool ok = TryLocked(tag, Mode::kS) && WaitUntilWaiting(1);
+    ok = ok && LockTable::Lock(tag, Mode::kX, kTx, Patient()).ok();
+    // The other one, who came first, still waits.
+    ok = ok && WaitingCount(2) == 1 && LockTable::CheckInvariants().ok();
+    LockTableWorld::LeaveProcess();
+    return ok;
+  });
+  REQUIRE(WaitFor([] { return LockTable::EntryCount() == 2; }));
+  Child fresh([&] {
+    LockTableWorld::BecomeChild(2);
+    const bool ok = LockTable::Lock(tag, Mode::kX, kTx, Patient()).ok();
+    LockTableWorld::LeaveProcess();
+    return ok;
+  });
+  REQUIRE(WaitUntilWaiting(2));
+  LockTable::ReleaseAll(kTx);
+  CHECK(holder.Succeeded());
+  CHECK(fresh.Succeeded());
+}
+
+TEST_CASE("a stream of shared lockers does not starve an exclusive one") {
+  constexpr int kActors = 6;
+  const int rounds = FullForm() ? 2000 : 100;
+  for (const ActorForm form : kForms) {
+    CAPTURE(static_cast<int>(form));
+    LockTableWorld world;
+    const LockTag tag = KeyTag(0, "k");
+    SharedRegion region(4096);
+    std::atomic<bool>& over = *region.Allocate<std::atomic<bool>>();
+    const bool ok = RunActors(form, kActors, [&](int actor) {
+      Enter(form, actor);
+      const bool writes = actor == 0;
+      LockWait wait = WaitIn(form);
+      wait.timeout_ms = 20'000;
+      bool good = true;
+      for (int i = 0; good && (writes ? i < rounds : !over.load()); ++i) {
+        good = LockTable::Lock(tag, writes ? Mode::kX : Mode::kS, kTx, wait).ok();
+        // While this one goes on holding it, the next one comes.
+        if (!writes) sched_yield();
+        LockTable::ReleaseAll(kTx);
+      }
+      if (writes) over.store(true);
+      LockTableWorld::LeaveProcess();
+      return good;
+    });
+    CHECK(ok);
+  }
+}
+
+// A grant and the end of the wait at the same moment. The waiter stops where it has decided to give
+// up, until it is granted.
+struct LateGrant {
+  static Status UntilGranted(FaultPoint, void*) {
+    (void)WaitFor([] { return WaitingCount(1) == 0; });
+    return {};
+  }
+};
+
+TEST_CASE("a waiter whose time is over when it is granted takes the grant") {
+  LockTableWorld world;
+  const LockTag tag = KeyTag(0, "k");
+  REQUIRE(TryLocked(tag, Mode::kX));
+  SharedRegion region(4096);
+  std::atomic<int>& gives_up = *region.Allocate<std::atomic<int>>();
+  Child child([&] {
+    LockTableWorld::BecomeChild(1);
+    SetFaultAction(
+        FaultPoint::kLockGiveUp,
+        [](FaultPoint point, void* context) {
+          static_cast<std::atomic<int>*>(context)->store(1);
+          return LateGrant::UntilGranted(point, nullptr);
+        },
+        &gives_up);
+    const bool ok = LockTable::Lock(tag, Mode::kX, kTx, ForAtMost(5)).ok() &&
+                    LockTable::Held(tag) == Mode::kX && LockTable::EntryCount() == 1;
+    ClearFaultActions();
+    LockTableWorld::LeaveProcess();
+    return ok;
+  });
+  REQUIRE(WaitFor([&] { return gives_up.load() == 1; }));
+  LockTable::ReleaseAll(kTx);
+  CHECK(child.Succeeded());
+  CHECK(LockTable::EntryCount() == 0);
+}
+
+TEST_CASE("a waiter that has to end when it is granted gives the grant back to the next") {
+  LockTableWorld world;
+  const LockTag tag = KeyTag(0, "k");
+  for (const bool upgrades : {false, true}) {
+    CAPTURE(upgrades);
+    SharedRegion region(4096);
+    std::atomic<int>& step = *region.Allocate<std::atomic<int>>();
+    Child ends([&] {
+      LockTableWorld::BecomeChild(1);
+      if (upgrades && !TryLocked(tag, Mode::kS)) return false;
+      step.store(1);
+      auto attend = [&]() -> Status {
+        if (step.load() < 3) return {};
+        return MakeError(ErrorCode::kShutdown, "told to end");
+      };
+      SetFaultAction(FaultPoint::kLockGiveUp, LateGrant::UntilGranted);
+      bool ok = WaitFor([&] { return step.load() == 2; });
+      LockWait wait{.timeout_ms = 0, .deadlock_timeout_ms = 2, .client_fd = -1, .attend = attend};
+      ok = ok && !LockTable::Lock(tag, Mode::kX, kTx, wait).ok();
+      ok = ok && LockTable::Held(tag) == (upgrades ? Mode::kS : Mode::kNone);
+      ClearFaultActions();
+      // The next one has it now, or shares it.
+      ok = ok && WaitFor([&] { return WaitingCount() == 0; }) && LockTable::CheckInvariants().ok();
+      LockTableWorld::LeaveProcess();
+      return ok;
+    });
+    REQUIRE(WaitFor([&] { return step.load() == 1; }));
+    REQUIRE(TryLocked(tag, upgrades ? Mode::kS : Mode::kX));
+    step.store(2);
+    REQUIRE(WaitUntilWaiting(1));
+    Child next([&] {
+      LockTableWorld::BecomeChild(2);
+      const bool ok = LockTable::Lock(tag, Mode::kS, kTx, Patient()).ok();
+      LockTableWorld::LeaveProcess();
+      return ok;
+    });
+    REQUIRE(WaitUntilWaiting(2));
+    step.store(3);
+    // It has decided to end, or is about to; now it is granted, and the next one is not.
+    LockTable::ReleaseAll(kTx);
+    CHECK(ends.Succeeded());
+    CHECK(next.Succeeded());
+    CHECK(LockTable::EntryCount() == 0);
+  }
+}
+
+TEST_CASE("a waiter gets an advisory lock when the holder's time has come") {
+  LockTableWorld world;
+  const LockTag tag = AdvisoryTag("name");
+  REQUIRE(TryLocked(tag, Mode::kX, LockScope::kSession));
+  Child child([&] {
+    LockTableWorld::BecomeChild(1);
+    const bool ok = LockTable::Lock(tag, Mode::kX, kTx, Patient()).ok();
+    LockTableWorld::LeaveProcess();
+    return ok;
+  });
+  REQUIRE(WaitUntilWaiting(1));
+  // Set when the other one waits already, for a time that is still to come.
+  LockTable::SetExpiry(tag, WallClockUs() + 20'000);
+  CHECK(child.Succeeded());
+  CHECK(!LockTable::Unlock(tag));
 }
 
 }  // namespace warren::test
