@@ -44,8 +44,9 @@ Status BackupBeginCommand(Session& session, Args) {
     return made;
   }
   ASSIGN_OR_RETURN(const BackupStart start, BackupSource::Begin());
-  session.reply().Map(9);
+  session.reply().Map(10);
   ReplyPair(session, "start_lsn", start.start);
+  ReplyPair(session, "log_begin_lsn", start.log_begin);
   ReplyPair(session, "pages", start.page_count);
   ReplyPair(session, "page_bytes", kPageBytes);
   ReplyPair(session, "segment_bytes", kSegmentBytes);

@@ -78,6 +78,7 @@ class Copier {
     const NamedValues values(reply);
     manifest_.program_version = kVersion;
     ASSIGN_OR_RETURN(manifest_.start_lsn, values.Number("start_lsn"));
+    ASSIGN_OR_RETURN(manifest_.log_begin_lsn, values.Number("log_begin_lsn"));
     ASSIGN_OR_RETURN(page_count_, values.Number("pages"));
     ASSIGN_OR_RETURN(manifest_.page_bytes, values.Number("page_bytes"));
     ASSIGN_OR_RETURN(manifest_.segment_bytes, values.Number("segment_bytes"));
@@ -134,7 +135,7 @@ class Copier {
 
   Status CopyLog() {
     const uint64_t size = manifest_.segment_bytes;
-    Lsn begin = manifest_.start_lsn / size * size;
+    Lsn begin = manifest_.log_begin_lsn / size * size;
     summary_.log_bytes = manifest_.stop_lsn - begin;
     progress_.Begin("copying the log", summary_.log_bytes);
     for (; begin < manifest_.stop_lsn; begin += size) {

@@ -16,7 +16,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr std::string_view kFormat = "warren backup";
-constexpr int kManifestVersion = 1;
+constexpr int kManifestVersion = 2;
 
 // 64 bits don't fit into the numbers of many JSON readers.
 std::string Hex(uint64_t value) { return fmt::format("{:016x}", value); }
@@ -49,6 +49,7 @@ BackupManifest FromJson(const Json& json) {
   manifest.system_id = FromHex(json, "system_id");
   manifest.start_count = json.at("start_count").get<uint64_t>();
   manifest.databases = json.at("databases").get<uint32_t>();
+  manifest.log_begin_lsn = FromHex(json, "log_begin_lsn");
   manifest.start_lsn = FromHex(json, "start_lsn");
   manifest.stop_lsn = FromHex(json, "stop_lsn");
   manifest.start_us = json.at("start_us").get<int64_t>();
@@ -79,6 +80,7 @@ std::string ToJson(const BackupManifest& manifest) {
       {"system_id", Hex(manifest.system_id)},
       {"start_count", manifest.start_count},
       {"databases", manifest.databases},
+      {"log_begin_lsn", LsnText(manifest.log_begin_lsn)},
       {"start_lsn", LsnText(manifest.start_lsn)},
       {"stop_lsn", LsnText(manifest.stop_lsn)},
       {"start_time", FormatUtc(manifest.start_us)},

@@ -36,8 +36,9 @@ struct BackupManifest {
   uint64_t system_id = 0;
   uint64_t start_count = 0;  // of the server run that was copied
   uint32_t databases = 0;
-  Lsn start_lsn = 0;  // redo begins here
-  Lsn stop_lsn = 0;   // and must come as far as this for the pages to fit together
+  Lsn log_begin_lsn = 0;  // redo needs the log from here on
+  Lsn start_lsn = 0;      // begins here
+  Lsn stop_lsn = 0;       // and must come as far as this for the pages to fit together
   int64_t start_us = 0;
   int64_t stop_us = 0;
   std::vector<PageNo> damaged_pages;  // their checksums did not fit when they were read

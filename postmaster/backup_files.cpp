@@ -194,11 +194,13 @@ class Unpacker {
     if (Find(kDataFileName) == nullptr) return Corrupt(kDataFileName, "missing");
     const Lsn start = manifest.start_lsn;
     const Lsn stop = manifest.stop_lsn;
-    if (start < kFirstLsn || stop <= start) {
-      return Corrupt(kManifestName,
-                     fmt::format("a log from {:#x} to {:#x} means nothing", start, stop));
+    const Lsn begin = manifest.log_begin_lsn;
+    if (begin < kFirstLsn || start < begin || stop <= start) {
+      return Corrupt(
+          kManifestName,
+          fmt::format("a log from {:#x} over {:#x} to {:#x} means nothing", begin, start, stop));
     }
-    for (uint64_t number = SegmentOf(start); number <= SegmentOf(stop - 1); ++number) {
+    for (uint64_t number = SegmentOf(begin); number <= SegmentOf(stop - 1); ++number) {
       const BackupFile* file = Find(BackupLogPath(number));
       const uint64_t needed = std::min(kSegmentBytes, stop - number * kSegmentBytes);
       if (file == nullptr) return Corrupt(BackupLogPath(number), "missing");

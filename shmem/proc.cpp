@@ -106,6 +106,16 @@ Lsn ProcArray::OldestWalHold(Lsn otherwise) const {
   return oldest;
 }
 
+Lsn ProcArray::OldestCommit() const {
+  Lsn oldest = 0;
+  // Of dead processes, too: their commits have still to be finished.
+  for (const Proc& proc : slots_) {
+    const Lsn lsn = proc.commit_lsn.load();
+    if (lsn != 0 && (oldest == 0 || lsn < oldest)) oldest = lsn;
+  }
+  return oldest;
+}
+
 Lsn ProcArray::OldestOpStart(Lsn otherwise) const {
   Lsn oldest = 0;
   for (const Proc& proc : slots_) {

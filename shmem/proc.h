@@ -147,6 +147,9 @@ class ProcArray {
   // The smallest wal_hold of all running processes, or `otherwise` if there is none below it.
   Lsn OldestWalHold(Lsn otherwise) const;
 
+  // The smallest non-zero commit_lsn of all slots, or 0. Exact under the WAL insert lock.
+  Lsn OldestCommit() const;
+
   // The smallest non-zero op_start of all slots in use, or `otherwise` if there is none.
   Lsn OldestOpStart(Lsn otherwise) const;
 

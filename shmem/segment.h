@@ -52,6 +52,10 @@ struct DatabaseCounts {
   // No key of the database expires before this (WallClockMs); 0: not known. Derived: lowered by any
   // writer before its record and under its leaf's lock, raised by vacuum alone (storage/expiry.h).
   std::atomic<int64_t> next_expiry_ms;
+  // Commits of several changes that have begun and ended to be made in the database
+  // (storage/commit.h). Written under the WAL insert lock.
+  std::atomic<uint64_t> commits_begun;
+  std::atomic<uint64_t> commits_ended;
 };
 
 // Server-wide facts with one writer each.
@@ -65,6 +69,13 @@ struct ServerState {
   // PackedOwner of the dead process whose remains are being cleared away, by the process monitor; 0
   // by the postmaster when it has read why the monitor died.
   std::atomic<uint64_t> under_repair;
+
+  // Fencing tokens (storage/fencing.h). The newest one, by fetch_add; those below `token_limit` may
+  // be given out, which only grows; below `logged_token_limit`, as soon as the log is flushed:
+  // written under the WAL insert lock.
+  std::atomic<uint64_t> last_token;
+  std::atomic<uint64_t> token_limit;
+  std::atomic<uint64_t> logged_token_limit;
 
   // Backends that are not asleep waiting for their client, for choosing how to wait (backend/
   // wait_policy.h). Raised and lowered by each backend; derived from ClientInfo::working and

@@ -27,6 +27,9 @@ struct WalState {
   std::atomic<Lsn> checkpoint_start;
   // Where redo would begin if the checkpoint under way were complete.
   std::atomic<Lsn> redo_point;
+  // Redo from there needs the log from here on: commits that were being made at the checkpoint
+  // began before it. Never behind redo_point.
+  std::atomic<Lsn> log_begin;
   // WallClockUs of the newest time mark in the log (storage/wal_time.h).
   std::atomic<int64_t> time_marked_us;
 

@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "shmem/segment.h"
+#include "storage/checkpoint.h"
 #include "storage/data_file.h"
 #include "storage/wal.h"
 #include "storage/wal_format.h"
@@ -20,7 +21,7 @@ constexpr int kPageRetryMs = 2;
 
 struct BackupState {
   BackupSource::Phase phase = BackupSource::Phase::kNone;
-  Lsn start = 0;
+  Lsn log_begin = 0;
   Lsn stop = 0;
 };
 // Of this process (tests: thread).
@@ -55,16 +56,20 @@ Result<bool> ReadAgain(PageNo page_no, std::span<std::byte> bytes) {
 
 void BackupSource::HoldLog() {
   // Before the checkpoint is asked for: it looks at the holds when it takes files away, after this.
-  ProcArray::Self().wal_hold.store(Segment::Wal().redo_point.load());
-  t_backup = {.phase = Phase::kHeld, .start = 0, .stop = 0};
+  // No later checkpoint needs the log from further back.
+  ProcArray::Self().wal_hold.store(Segment::Wal().log_begin.load());
+  t_backup = {.phase = Phase::kHeld, .log_begin = 0, .stop = 0};
 }
 
 Result<BackupStart> BackupSource::Begin() {
   const Lsn start = Segment::Wal().redo_point.load();
-  ProcArray::Self().wal_hold.store(start);
-  t_backup = {.phase = Phase::kReading, .start = start, .stop = 0};
+  // From the record itself: the two positions in the segment may be of different checkpoints.
+  ASSIGN_OR_RETURN(const Lsn log_begin, FindLogBegin(start));
+  ProcArray::Self().wal_hold.store(log_begin);
+  t_backup = {.phase = Phase::kReading, .log_begin = log_begin, .stop = 0};
   const Wal::Identity& identity = Wal::GetIdentity();
   return BackupStart{.start = start,
+                     .log_begin = log_begin,
                      .page_count = DataFile::Get().page_count(),
                      .system_id = identity.system_id,
                      .start_count = identity.start_count,
@@ -96,7 +101,7 @@ Result<Lsn> BackupSource::Stop() {
 }
 
 Result<size_t> BackupSource::ReadLog(Lsn from, std::span<std::byte> bytes) {
-  const Lsn first = t_backup.start - SegmentOffset(t_backup.start);
+  const Lsn first = t_backup.log_begin - SegmentOffset(t_backup.log_begin);
   if (from < first || from > t_backup.stop) {
     return MakeError(ErrorCode::kGeneric, "log position {:#x} is not between {:#x} and {:#x}", from,
                      first, t_backup.stop);

@@ -4,7 +4,7 @@
 //      redo would begin now;
 //   2. ReadPages, all pages that the file has, once;
 //   3. Stop: the log up to here makes one whole of pages read at different moments;
-//   4. ReadLog, from the start's segment on to the stop;
+//   4. ReadLog, from the segment of the log's begin on to the stop;
 //   5. ReleaseLog, or the end of the process.
 //
 // Why torn and mixed pages are good enough: every change before the start was in the file when
@@ -28,6 +28,7 @@ namespace warren {
 
 struct BackupStart {
   Lsn start = 0;
+  Lsn log_begin = 0;  // redo from the start needs the log from here on
   PageNo page_count = 0;
   uint64_t system_id = 0;
   uint64_t start_count = 0;  // of the server run

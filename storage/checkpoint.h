@@ -6,7 +6,8 @@
 //      `checkpoint_start` is its place, and the first change of each page carries a full image;
 //   2. writes every buffer that was dirty at that moment, then syncs the data file: everything that
 //      the log says before the record is in the file;
-//   3. replaces the control file: redo begins at the record;
+//   3. replaces the control file: redo begins at the record, but for the records of commits that
+//      were being made then, which it collects from before;
 //   4. takes away log segments that nobody needs any more.
 // A death before 3 leaves the former checkpoint in force.
 //
@@ -27,6 +28,9 @@ struct CheckpointHead {
   int64_t wall_clock_us;
   uint32_t count;
   uint32_t reserved;
+  Lsn oldest_commit;  // where the oldest commit begins that is not made in full; 0: none is under
+                      // way
+  uint64_t token_limit;  // fencing.h
 };
 struct CheckpointCount {
   uint32_t database;
@@ -54,5 +58,11 @@ Result<CheckpointSummary> RunCheckpoint(StoreRedoBegin store, CheckpointPace pac
 
 // Redo: the counts as of the checkpoint record.
 Status LoadCheckpointCounts(std::span<const std::byte> head);
+
+// What a checkpoint record says besides. kCorrupt: it is none.
+Result<CheckpointHead> ReadCheckpointHead(std::span<const std::byte> head);
+
+// From where on the log is needed when redo begins at `redo_begin`: reads the record there.
+Result<Lsn> FindLogBegin(Lsn redo_begin);
 
 }  // namespace warren

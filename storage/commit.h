@@ -28,6 +28,8 @@
 
 namespace warren {
 
+struct CommitPlace;  // commit_record.h
+
 // One change. The last one for a key counts; none may stand before a kEmptyDatabase of its
 // database.
 struct CommitOp {
@@ -45,6 +47,10 @@ Status CommitChanges(std::span<const CommitOp> ops, int64_t now_ms);
 // Makes the changes of a dead process's commit that has no end record. Nothing is done if its
 // commit record was never logged. May be done again; its locks are dropped afterwards.
 Status FinishCommit(Owner owner);
+
+// Startup, alone, after redo: makes the changes of the commits that redo found without an end
+// record.
+Status FinishUnfinished(std::span<const CommitPlace> places);
 
 // Changes whenever a commit of more than one change begins to be made or is done in the database:
 // what many reads see between two equal, settled stamps contains no half of any transaction.

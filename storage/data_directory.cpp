@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "shmem/buffer_cache.h"
 #include "shmem/segment.h"
+#include "storage/commit.h"
 #include "storage/control_file.h"
 #include "storage/data_file.h"
 #include "storage/database_counts.h"
@@ -307,7 +308,9 @@ Status DataDirectory::Recover() {
   WalState& state = Segment::Wal();
   state.checkpoint_start = g_control.redo_begin;
   state.redo_point = g_control.redo_begin;
-  return Wal::StartAt(summary.end);
+  state.log_begin = summary.log_begin;
+  RETURN_IF_ERROR(Wal::StartAt(summary.end));
+  return FinishUnfinished(summary.unfinished);
 }
 
 namespace {

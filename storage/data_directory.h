@@ -34,8 +34,9 @@ class DataDirectory {
   // every process forked later. A directory that was not shut down cleanly is refused in one line.
   static Status Open(const std::string& directory, uint32_t databases);
 
-  // Startup process, alone: redo from the newest checkpoint on, then opens the log where it ends.
-  // kCorrupt: the log's beginning is missing or damaged.
+  // Startup process, alone: redo from the newest checkpoint on, then opens the log where it ends
+  // and finishes the commits that were logged and not made in full. kCorrupt: the log's beginning
+  // is missing or damaged.
   static Status Recover();
 
   // For looking only (directory_check.h): as Open, after the caller has opened the data file for

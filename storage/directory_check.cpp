@@ -102,6 +102,11 @@ class DirectoryChecker {
       return Note(std::move(redo).error());
     }
     report_.redo = *redo;
+    if (!redo->unfinished.empty()) {
+      report_.notes.push_back(
+          fmt::format("{} commits were logged and not finished; the next start does that",
+                      redo->unfinished.size()));
+    }
     RETURN_IF_ERROR(CheckLogEnd(*redo));
     RETURN_IF_ERROR(CheckDamagedPages());
     StoreChecker checker;

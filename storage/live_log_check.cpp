@@ -27,9 +27,12 @@ void CheckPositions(FaultList& faults) {
   const WalState& wal = Segment::Wal();
   {
     const SharedLock lock(Segment::WalInsertLock());
+    // Stored after the redo point: read before it.
+    const Lsn log_begin = wal.log_begin.load();
     const Lsn redo_point = wal.redo_point.load();
     const Lsn checkpoint_start = wal.checkpoint_start.load();
     const Lsn insert = wal.insert.load();
+    CheckOrder(faults, "the log's first record needed", log_begin, "the redo point", redo_point);
     CheckOrder(faults, "the redo point", redo_point, "the checkpoint's start", checkpoint_start);
     CheckOrder(faults, "the checkpoint's start", checkpoint_start, "the insert position", insert);
     CheckOrder(faults, "the insert position", insert, "the end of the files",
@@ -82,11 +85,11 @@ Status CheckControlFile(FaultList& faults) {
   return {};
 }
 
-// Reads on from the redo point until `to`. A checkpoint meanwhile may take the files away: then
-// what is left is read from the new redo point on.
+// Reads on from where redo needs the log until `to`. A checkpoint meanwhile may take the files
+// away: then what is left is read from where it is needed then.
 Status CheckRecords(LiveReport& report, FunctionRef<bool()> keep_going) {
   const WalState& wal = Segment::Wal();
-  report.log_from = wal.redo_point.load();
+  report.log_from = wal.log_begin.load();
   report.log_to = Wal::FlushPosition();
   for (Lsn from = report.log_from; from < report.log_to;) {
     WalReader reader(from, Wal::GetIdentity().system_id);
@@ -98,7 +101,7 @@ Status CheckRecords(LiveReport& report, FunctionRef<bool()> keep_going) {
       if (!record.has_value()) break;
     }
     if (reader.position() >= report.log_to) return {};
-    from = wal.redo_point.load();
+    from = wal.log_begin.load();
     if (from > reader.position()) continue;
     report.faults.Add(
         fmt::format("write-ahead log segment {}: {}, although it is durable up to {} (offset {})",

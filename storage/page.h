@@ -70,7 +70,7 @@ struct FileHeader {
 };
 static_assert(sizeof(FileHeader) == 80);
 inline constexpr char kDataFileMagic[9] = "WARRENDF";
-inline constexpr uint32_t kFormatVersion = 2;
+inline constexpr uint32_t kFormatVersion = 3;
 
 // One database in the catalog.
 struct CatalogEntry {

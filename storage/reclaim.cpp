@@ -21,6 +21,9 @@ constexpr size_t kPagesPerRecord = 48;
 // Of this process: where the last CollectGarbage stopped looking.
 thread_local PageNo t_look_from = 0;
 
+// Of this process (ChainProtection).
+thread_local std::unordered_set<PageNo> t_protected;
+
 bool MakerIsGone(const OverflowHeader& header) {
   if (header.maker_start_count != Segment::Server().start_count.load(std::memory_order_relaxed)) {
     return true;
@@ -30,14 +33,15 @@ bool MakerIsGone(const OverflowHeader& header) {
   const Proc& maker = procs[header.maker_slot];
   if (maker.generation.load(std::memory_order_acquire) != header.maker_generation) return true;
   const ProcLife life = maker.life.load(std::memory_order_acquire);
-  return life != ProcLife::kRunning && life != ProcLife::kStarting;
+  // A dead one's commit may still be finished, which links the chain; then its slot is freed.
+  return life != ProcLife::kRunning && life != ProcLife::kStarting && life != ProcLife::kDead;
 }
 
 // May the garbage that begins with this page be freed? Once true, it stays true.
 bool MayFree(const std::byte* page) {
   const PageHeader& header = HeaderOf(page);
   if (header.deleted_lsn != 0) return OldestOperation() >= header.deleted_lsn;
-  return header.type == PageType::kOverflow &&
+  return header.type == PageType::kOverflow && !t_protected.contains(header.page_no) &&
          MakerIsGone(*reinterpret_cast<const OverflowHeader*>(page));
 }
 
@@ -246,6 +250,11 @@ uint32_t FreePending(const PendingPage& pending, uint32_t page_limit) {
 }
 
 }  // namespace
+
+ChainProtection::ChainProtection(std::unordered_set<PageNo> heads) {
+  t_protected = std::move(heads);
+}
+ChainProtection::~ChainProtection() { t_protected.clear(); }
 
 Result<bool> FreeChain(PageNo head, uint64_t page_limit) {
   uint64_t freed = 0;

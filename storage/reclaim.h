@@ -8,6 +8,8 @@
 // Locking: nothing may be held, and no Operation of the caller may be running.
 #pragma once
 
+#include <unordered_set>
+
 #include "base/ids.h"
 #include "base/result.h"
 
@@ -28,5 +30,15 @@ Result<bool> FreeChain(PageNo head, uint64_t page_limit);
 // Frees a tree that FLUSH has just dropped, as far as operations that began before let it within a
 // moment; the rest is left to later allocations.
 void FreeDroppedTree(PageNo root);
+
+// While it lives, this process frees none of these chains: commits that have still to be finished
+// link them, and their makers are gone. One at a time.
+class ChainProtection {
+ public:
+  explicit ChainProtection(std::unordered_set<PageNo> heads);
+  ~ChainProtection();
+  ChainProtection(const ChainProtection&) = delete;
+  ChainProtection& operator=(const ChainProtection&) = delete;
+};
 
 }  // namespace warren

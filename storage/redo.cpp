@@ -11,6 +11,7 @@
 #include "storage/checkpoint.h"
 #include "storage/data_file.h"
 #include "storage/database_counts.h"
+#include "storage/fencing.h"
 #include "storage/lsn_text.h"
 #include "storage/page_images.h"
 #include "storage/record.h"
@@ -28,13 +29,21 @@ Error RecordError(const WalRecord& record, std::string_view what) {
 
 class Redoer {
  public:
+  explicit Redoer(Lsn begin) : begin_(begin) {}
+
   Status Apply(const WalRecord& record) {
     switch (record.header.type) {
       case kPageChange:
         return ApplyPageChange(record);
       case kCheckpoint:
-        return LoadCheckpointCounts(record.head);
+        return LoadCheckpoint(record);
+      case kCommit:
+      case kCommitEnd:
+        return commits_.Add(record);
+      case kTokenLimit:
+        return LoadTokenLimit(record.head);
       case kTimeMark:
+      case kCommitChunk:
         return {};
       default:
         return RecordError(record, fmt::format("no type {}", record.header.type));
@@ -42,8 +51,37 @@ class Redoer {
   }
 
   uint64_t unreadable_pages() const { return unreadable_.size(); }
+  std::vector<CommitPlace> UnfinishedCommits() const { return commits_.Unfinished(); }
+  Lsn log_begin() const { return log_begin_; }
 
  private:
+  Status LoadCheckpoint(const WalRecord& record) {
+    RETURN_IF_ERROR(LoadCheckpointCounts(record.head));
+    ASSIGN_OR_RETURN(const CheckpointHead head, ReadCheckpointHead(record.head));
+    RaiseTokenLimit(head.token_limit);
+    // Only of the first record: everything behind it comes along by itself.
+    if (record.begin != begin_ || head.oldest_commit == 0) return {};
+    log_begin_ = head.oldest_commit;
+    return CollectCommits();
+  }
+
+  // Page changes before the checkpoint are in the file; of the commits that were being made, only
+  // the log knows what they still had to change.
+  Status CollectCommits() {
+    WalReader reader(log_begin_, Wal::GetIdentity().system_id);
+    for (;;) {
+      ASSIGN_OR_RETURN(const std::optional<WalRecord> record, reader.Next());
+      if (!record.has_value()) {
+        return MakeError(ErrorCode::kCorrupt,
+                         "write-ahead log: {}, although a commit that began at {:#x} needs it up "
+                         "to {:#x}",
+                         reader.end_reason(), log_begin_, begin_);
+      }
+      if (record->begin >= begin_) return {};
+      RETURN_IF_ERROR(commits_.Add(*record));
+    }
+  }
+
   Status ApplyPageChange(const WalRecord& record) {
     const RecordView view(record.head.data());
     if (record.head.size() < sizeof(RecordHeader) || view.header().bytes != record.head.size() ||
@@ -103,6 +141,9 @@ class Redoer {
     return {};
   }
 
+  const Lsn begin_;
+  Lsn log_begin_ = begin_;
+  CommitCollector commits_;
   std::unordered_set<PageNo> unreadable_;
 };
 
@@ -162,7 +203,7 @@ int RedoPercent(const WalState& state) {
 Result<RedoSummary> Redo(Lsn begin) {
   RedoSummary summary{.begin = begin, .end = begin};
   WalReader reader(begin, Wal::GetIdentity().system_id);
-  Redoer redoer;
+  Redoer redoer(begin);
   ASSIGN_OR_RETURN(Progress progress, Progress::Begin(begin));
   for (;;) {
     ASSIGN_OR_RETURN(const std::optional<WalRecord> record, reader.Next());
@@ -174,6 +215,8 @@ Result<RedoSummary> Redo(Lsn begin) {
   summary.end = reader.position();
   summary.start_count = reader.start_count();
   summary.unreadable_pages = redoer.unreadable_pages();
+  summary.log_begin = redoer.log_begin();
+  summary.unfinished = redoer.UnfinishedCommits();
   summary.end_reason = reader.end_reason();
   Segment::Wal().redo_at = summary.end;
   log::Notice("redo: {} records from {} to {} in {} ms, {:.0f} MB/s; the log ends there: {}",

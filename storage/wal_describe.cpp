@@ -1,8 +1,12 @@
 #include "storage/wal_describe.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "storage/checkpoint.h"
+#include "storage/commit_record.h"
+#include "storage/fencing.h"
+#include "storage/lsn_text.h"
 #include "storage/node.h"
 #include "storage/page_images.h"
 #include "storage/wal_format.h"
@@ -15,12 +19,64 @@ constexpr std::string_view kPadName = "pad";
 constexpr std::string_view kSegmentStartName = "segment start";
 constexpr std::string_view kCheckpointName = "checkpoint";
 constexpr std::string_view kTimeMarkName = "time mark";
+constexpr std::string_view kCommitChunkName = "commit chunk";
+constexpr std::string_view kCommitName = "commit";
+constexpr std::string_view kCommitEndName = "commit end";
+constexpr std::string_view kTokenLimitName = "token limit";
 
 // Leaves that are followed at most, 256 MiB; beyond that all are forgotten.
 constexpr size_t kMostLeaves = 32768;
 
 std::string_view TextAt(const std::byte* at, size_t bytes) {
   return {reinterpret_cast<const char*>(at), bytes};
+}
+
+Lsn BeginOfCommit(const WalRecord& record) {
+  const Result<Lsn> first = FirstRecordOf(record);
+  return first.ok() ? *first : 0;
+}
+
+uint64_t LimitIn(const WalRecord& record) {
+  TokenLimit limit{};
+  std::memcpy(&limit, record.head.data(), std::min(record.head.size(), sizeof limit));
+  return limit.limit;
+}
+
+std::string DescribeChange(const LoggedChange& change) {
+  const std::string key = QuoteBytes(change.key);
+  switch (change.kind) {
+    case CommitOp::kEmptyDatabase:
+      return fmt::format(", database {}: empty it", change.database);
+    case CommitOp::kErase:
+      return fmt::format(", database {}: erase {}", change.database, key);
+    case CommitOp::kSetExpiry:
+      return fmt::format(", database {}: {} expires at {} ms", change.database, key,
+                         change.expire_at_ms);
+    default:
+      return fmt::format(
+          ", database {}: put {}, value of {} bytes{}", change.database, key,
+          change.head != kNoPage ? change.chain_bytes : change.value.size(),
+          change.head != kNoPage ? fmt::format(" in the chain of page {}", change.head) : "");
+  }
+}
+
+Result<WalDescription> DescribeCommit(const WalRecord& record) {
+  const bool is_chunk = record.header.type == kCommitChunk;
+  WalDescription description{.type = std::string(is_chunk ? kCommitChunkName : kCommitName),
+                             .pages = {},
+                             .keys = {},
+                             .text = {}};
+  std::vector<LoggedChange> changes;
+  ASSIGN_OR_RETURN(const CommitHead head, DecodeCommit(record.head, &changes));
+  description.text = head.first_lsn == 0
+                         ? fmt::format("{} changes", head.count)
+                         : fmt::format("{} changes of the commit at {}, behind {}", head.count,
+                                       FormatLsn(head.first_lsn), head.preceding);
+  for (const LoggedChange& change : changes) {
+    if (change.kind != CommitOp::kEmptyDatabase) description.keys.emplace_back(change.key);
+    description.text += DescribeChange(change);
+  }
+  return description;
 }
 
 WalDescription DescribeOther(const WalRecord& record) {
@@ -44,8 +100,21 @@ WalDescription DescribeOther(const WalRecord& record) {
           (record.head.size() - sizeof(CheckpointHead)) / sizeof(CheckpointCount);
       description.text = fmt::format("{} us since 1970, counts of {} databases",
                                      TimeOf(record).value_or(0), databases);
+      if (const auto head = ReadCheckpointHead(record.head);
+          head.ok() && head->oldest_commit != 0) {
+        description.text += fmt::format(", the oldest commit under way begins at {}",
+                                        FormatLsn(head->oldest_commit));
+      }
       break;
     }
+    case kCommitEnd:
+      description.type = kCommitEndName;
+      description.text = fmt::format("of the commit at {}", FormatLsn(BeginOfCommit(record)));
+      break;
+    case kTokenLimit:
+      description.type = kTokenLimitName;
+      description.text = fmt::format("fencing tokens below {}", LimitIn(record));
+      break;
     default:
       description.type = fmt::format("type {}", record.header.type);
   }
@@ -55,8 +124,10 @@ WalDescription DescribeOther(const WalRecord& record) {
 }  // namespace
 
 std::vector<std::string> WalTypeNames() {
-  std::vector<std::string> names = {std::string(kPadName), std::string(kSegmentStartName),
-                                    std::string(kCheckpointName), std::string(kTimeMarkName)};
+  std::vector<std::string> names = {std::string(kPadName),         std::string(kSegmentStartName),
+                                    std::string(kCheckpointName),  std::string(kTimeMarkName),
+                                    std::string(kCommitChunkName), std::string(kCommitName),
+                                    std::string(kCommitEndName),   std::string(kTokenLimitName)};
 #define WARREN_RECORD(id, name, apply, help) names.emplace_back(name);
 #include "storage/record_list.def"
 #undef WARREN_RECORD
@@ -80,7 +151,9 @@ std::string QuoteBytes(std::string_view bytes) {
 }
 
 Result<WalDescription> WalDescriber::Describe(const WalRecord& record) {
-  if (record.header.type == kPageChange) return DescribePageChange(record);
+  const uint8_t type = record.header.type;
+  if (type == kPageChange) return DescribePageChange(record);
+  if (type == kCommitChunk || type == kCommit) return DescribeCommit(record);
   return DescribeOther(record);
 }
 

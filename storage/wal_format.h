@@ -37,7 +37,7 @@ namespace warren {
 inline constexpr uint64_t kSegmentBytes = 16ull << 20;
 inline constexpr Lsn kFirstLsn = kSegmentBytes;  // 0 means "never", so segment 0 is not used
 inline constexpr uint32_t kMaxWalRecordBytes = 96 * 1024;
-inline constexpr uint32_t kWalFormatVersion = 1;
+inline constexpr uint32_t kWalFormatVersion = 2;
 
 struct WalRecordHeader {
   uint32_t bytes;
@@ -59,6 +59,10 @@ enum StorageWalType : uint8_t {
   kPageChange = kFirstStorageWalType,  // head: a record (record.h), tail: page images
   kCheckpoint,                         // head: the counts of all databases (checkpoint.h)
   kTimeMark,                           // head: TimeMark (wal_time.h)
+  kCommitChunk,                        // changes of a commit (commit_record.h)
+  kCommit,                             // the same, and the commit point
+  kCommitEnd,                          // all changes of a commit have been made
+  kTokenLimit,                         // head: TokenLimit (fencing.h)
 };
 
 struct WalSegmentStart {

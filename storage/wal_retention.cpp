@@ -8,10 +8,10 @@
 
 namespace warren {
 
-uint64_t OldestSegmentNeeded(Lsn redo_begin, uint64_t keep_segments) {
-  const uint64_t redo_segment = SegmentOf(redo_begin);
-  uint64_t oldest = redo_segment > keep_segments ? redo_segment - keep_segments : 0;
-  oldest = std::min(oldest, SegmentOf(Segment::Procs().OldestWalHold(redo_begin)));
+uint64_t OldestSegmentNeeded(Lsn log_begin, uint64_t keep_segments) {
+  const uint64_t first_segment = SegmentOf(log_begin);
+  uint64_t oldest = first_segment > keep_segments ? first_segment - keep_segments : 0;
+  oldest = std::min(oldest, SegmentOf(Segment::Procs().OldestWalHold(log_begin)));
   if (!GetSettings().wal_archive_directory.empty()) {
     oldest = std::min(oldest, Segment::Wal().archived_before.load());
   }

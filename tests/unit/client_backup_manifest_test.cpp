@@ -14,6 +14,7 @@ BackupManifest Example() {
           .system_id = 0xfedcba9876543210,
           .start_count = 7,
           .databases = 16,
+          .log_begin_lsn = 0x1000028,
           .start_lsn = 0x1000030,
           .stop_lsn = 0x2000000,
           .start_us = 1'000'000'000'000'000,
@@ -38,6 +39,7 @@ TEST_CASE("a manifest is read back as it was written") {
   REQUIRE(read.ok());
   CHECK(ToJson(*read) == ToJson(Example()));
   CHECK(read->system_id == 0xfedcba9876543210);
+  CHECK(read->log_begin_lsn == 0x1000028);
   CHECK(read->start_lsn == 0x1000030);
   CHECK(read->damaged_pages == std::vector<PageNo>{3, 9});
   REQUIRE(read->files.size() == 2);
@@ -65,10 +67,10 @@ TEST_CASE("what is no manifest is refused with the reason") {
   CHECK(Contains(ParseError(R"({"format": 5})"), "not the manifest"));
   CHECK(Contains(ParseError(R"({"format": "warren backup"})"), "manifest_version"));
   CHECK(Contains(ParseError(R"({"format": "warren backup", "manifest_version": 9})"),
-                 "version 9, this program reads version 1"));
+                 "version 9, this program reads version 2"));
   CHECK(Contains(
       ParseError(
-          R"({"format": "warren backup", "manifest_version": 1, "checksum": "not hexadecimal"})"),
+          R"({"format": "warren backup", "manifest_version": 2, "checksum": "not hexadecimal"})"),
       "\"checksum\" is not a hexadecimal number"));
 }
 

@@ -76,7 +76,7 @@ class BackupWriter {
     Write(path, content);
   }
   void AddLog() {
-    const Lsn first = manifest.start_lsn - SegmentOffset(manifest.start_lsn);
+    const Lsn first = manifest.log_begin_lsn - SegmentOffset(manifest.log_begin_lsn);
     for (Lsn begin = first; begin < manifest.stop_lsn; begin += kSegmentBytes) {
       std::string content(std::min(kSegmentBytes, manifest.stop_lsn - begin), '\0');
       const auto read = BackupSource::ReadLog(begin, std::as_writable_bytes(std::span(content)));
@@ -135,6 +135,7 @@ size_t MakeTornBackup(StoreWorld& world, const std::string& path, bool images_in
   manifest.system_id = start->system_id;
   manifest.start_count = start->start_count;
   manifest.databases = start->databases;
+  manifest.log_begin_lsn = start->log_begin;
   manifest.start_lsn = images_in_log ? start->start : behind_images;
   manifest.stop_lsn = *stop;
   manifest.damaged_pages = DamagedPages(torn);

@@ -110,7 +110,7 @@ TEST_CASE("a control file that is damaged, foreign or of another version is name
   }
   SUBCASE("version") {
     Overwrite(control, 8, std::string_view("\x63\0\0\0", 4));
-    CHECK(Contains(OpenError(world), "offset 8: format version 99, this program reads version 2"));
+    CHECK(Contains(OpenError(world), "offset 8: format version 99, this program reads version 3"));
   }
   SUBCASE("damaged") {
     Overwrite(control, 24, "x");

@@ -1,0 +1,300 @@
+#include "storage/commit.h"
+
+#include <poll.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <numeric>
+#include <tuple>
+#include <unordered_set>
+#include <vector>
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/fault_point.h"
+#include "base/log.h"
+#include "base/ordered_store.h"
+#include "shmem/segment.h"
+#include "storage/commit_apply.h"
+#include "storage/commit_record.h"
+#include "storage/leaf_change.h"
+#include "storage/lsn_text.h"
+#include "storage/overflow.h"
+#include "storage/reclaim.h"
+#include "storage/storage_failure.h"
+#include "storage/store.h"
+#include "storage/tree.h"
+#include "storage/wal.h"
+#include "storage/wal_format.h"
+#include "storage/wal_time.h"
+
+namespace warren {
+namespace {
+
+// -- Before the commit point.
+
+LoggedChange AsLogged(const CommitOp& op) {
+  return {.kind = op.kind,
+          .database = op.database,
+          .key = op.key,
+          .value = op.kind == CommitOp::kPut ? op.value : std::string_view(),
+          .expire_at_ms = op.expire_at_ms};
+}
+
+// A database without a tree is empty already, and must not be emptied by whoever makes the changes
+// again: by then it may have the tree of this commit.
+Status PlanEmptying(const CommitOp& op, std::vector<LoggedChange>& changes) {
+  ASSIGN_OR_RETURN(const CatalogEntry entry, ReadCatalogEntry(op.database));
+  if (entry.root == kNoPage) return {};
+  LoggedChange change = AsLogged(op);
+  change.incarnation = entry.incarnation;
+  changes.push_back(change);
+  return {};
+}
+
+// The changes that count, in key order: of several for a key the last one. A repetition could
+// otherwise link a chain that the same commit has replaced already.
+Result<std::vector<LoggedChange>> PlanChanges(std::span<const CommitOp> ops) {
+  std::vector<LoggedChange> changes;
+  std::vector<uint32_t> order;
+  for (uint32_t i = 0; i < ops.size(); ++i) {
+    CHECK(ops[i].key.size() <= kMaxKeyBytesLimit, "key of {} bytes", ops[i].key.size());
+    if (ops[i].kind == CommitOp::kEmptyDatabase) {
+      RETURN_IF_ERROR(PlanEmptying(ops[i], changes));
+    } else {
+      order.push_back(i);
+    }
+  }
+  const auto key_of = [&](uint32_t i) { return std::tie(ops[i].database, ops[i].key); };
+  const auto before = [&](uint32_t a, uint32_t b) { return key_of(a) < key_of(b); };
+  if (!std::ranges::is_sorted(order, before)) std::ranges::stable_sort(order, before);
+  for (size_t i = 0; i < order.size(); ++i) {
+    const bool last = i + 1 == order.size() || key_of(order[i]) != key_of(order[i + 1]);
+    if (last) changes.push_back(AsLogged(ops[order[i]]));
+  }
+  return changes;
+}
+
+// The chains of a commit's large values; they are taken back unless they are kept.
+class NewChains {
+ public:
+  explicit NewChains(std::vector<LoggedChange>& changes) : changes_(changes) {}
+  ~NewChains() {
+    for (const LoggedChange& change : changes_) {
+      if (!kept_ && change.head != kNoPage) DiscardChain(change.head);
+    }
+  }
+  NewChains(const NewChains&) = delete;
+  NewChains& operator=(const NewChains&) = delete;
+
+  Status Build() {
+    for (LoggedChange& change : changes_) {
+      if (change.kind != CommitOp::kPut || !NeedsChain(change.key, change.value.size())) continue;
+      ASSIGN_OR_RETURN(change.head, BuildChain(change.database, change.value));
+      change.chain_bytes = change.value.size();
+      change.value = {};
+    }
+    return {};
+  }
+  void Keep() { kept_ = true; }
+
+ private:
+  std::vector<LoggedChange>& changes_;
+  bool kept_ = false;
+};
+
+std::vector<uint32_t> DatabasesOf(const std::vector<LoggedChange>& changes) {
+  std::vector<uint32_t> databases;
+  for (const LoggedChange& change : changes) {
+    if (std::ranges::find(databases, change.database) == databases.end()) {
+      databases.push_back(change.database);
+    }
+  }
+  return databases;
+}
+
+// Puts a commit's records into the log.
+class CommitLogger {
+ public:
+  explicit CommitLogger(int64_t now_ms) : encoder_(now_ms) {}
+
+  // The commit point, if it succeeds; nothing has happened if not.
+  Result<CommitPlace> Log(const std::vector<LoggedChange>& changes) {
+    Status status = LogAll(changes);
+    if (status.ok()) return place_;
+    // Chunks without a commit record mean nothing.
+    StoreAfter(proc_.commit_lsn, Lsn{0});
+    return std::move(status).error();
+  }
+
+ private:
+  Status LogAll(const std::vector<LoggedChange>& changes) {
+    for (const LoggedChange& change : changes) {
+      if (encoder_.Add(change)) continue;
+      RETURN_IF_ERROR(Insert(kCommitChunk, {}));
+      RETURN_IF_FAULT(kCommitChunk);
+      encoder_.Next();
+      CHECK(encoder_.Add(change));
+    }
+    return Insert(kCommit, DatabasesOf(changes));
+  }
+
+  Status Insert(StorageWalType type, const std::vector<uint32_t>& begun) {
+    RETURN_IF_ERROR(MarkTimeIfDue());
+    const std::span<const std::byte> body = encoder_.Finish(place_.first);
+    ASSIGN_OR_RETURN(WalInsertion insertion, WalInsertion::Begin(body.size()));
+    if (place_.first == 0) {
+      place_.first = insertion.begin();
+      proc_.commit_end.store(0, std::memory_order_relaxed);
+      // Before the publish: a checkpoint that begins after the record must see it.
+      StoreBetween(proc_.commit_lsn, place_.first);
+    }
+    for (const uint32_t database : begun) Segment::Database(database).commits_begun.fetch_add(1);
+    insertion.Publish(type, 0, body, {}, 0, type == kCommit ? &proc_.commit_end : nullptr);
+    place_.end = insertion.end();
+    return {};
+  }
+
+  Proc& proc_ = ProcArray::Self();
+  CommitEncoder encoder_;
+  CommitPlace place_;
+};
+
+// -- Behind the commit point: nothing may be given up.
+
+constexpr int kRetryMs = 100;
+constexpr int64_t kComplainEveryMs = 10'000;
+
+// Waits a moment before the next try, and says now and then why.
+class Patience {
+ public:
+  void Wait(const Error& error) {
+    if (MonotonicMs() >= next_line_ms_) {
+      next_line_ms_ = MonotonicMs() + kComplainEveryMs;
+      log::Error("a commit cannot be completed, its locks are kept until it can: {}",
+                 error.message);
+    }
+    poll(nullptr, 0, kRetryMs);
+  }
+
+ private:
+  int64_t next_line_ms_ = 0;
+};
+
+bool MayPass(const Error& error) {
+  return error.code == ErrorCode::kNoSpace || error.code == ErrorCode::kBusy;
+}
+
+Status MakeSurely(const LoggedChange& change, int64_t now_ms) {
+  for (Patience patience;;) {
+    Status status = MakeChange(change, now_ms);
+    if (status.ok()) return status;
+    if (StorageHasFailed()) return StorageFailure();
+    if (status.error().code == ErrorCode::kCorrupt) {
+      // A page is damaged, and this key with it; everything else can go on, as in redo.
+      log::Error("a change of a commit is lost: {}", status.error().message);
+      return {};
+    }
+    if (!MayPass(status.error())) {
+      // The start finishes the commit, if the disk lets it.
+      DeclareDataFileFailed(EIO);
+      return status;
+    }
+    patience.Wait(status.error());
+  }
+}
+
+Status MakeAll(const std::vector<LoggedChange>& changes, int64_t now_ms) {
+  for (const LoggedChange& change : changes) {
+    RETURN_IF_FAULT(kCommitChange);
+    RETURN_IF_ERROR(MakeSurely(change, now_ms));
+  }
+  RETURN_IF_FAULT(kCommitEnd);
+  return {};
+}
+
+Result<WalInsertion> BeginSurely(size_t body_bytes) {
+  for (Patience patience;;) {
+    Result<WalInsertion> insertion = WalInsertion::Begin(body_bytes);
+    if (insertion.ok() || !MayPass(insertion.error())) return insertion;
+    patience.Wait(insertion.error());
+  }
+}
+
+// All changes are made. With the insert lock, so that no death comes between these stores.
+Status LogEnd(Proc& proc, Lsn first, const std::vector<uint32_t>& ended) {
+  const CommitEndHead head{.first_lsn = first};
+  ASSIGN_OR_RETURN(WalInsertion insertion, BeginSurely(sizeof head));
+  insertion.Publish(kCommitEnd, 0, std::as_bytes(std::span(&head, 1)), {}, 0, nullptr);
+  for (const uint32_t database : ended) Segment::Database(database).commits_ended.fetch_add(1);
+  // In this order: commit_end means nothing without the other.
+  StoreBetween(proc.commit_lsn, Lsn{0});
+  StoreAfter(proc.commit_end, Lsn{0});
+  return {};
+}
+
+}  // namespace
+
+Status CommitChanges(std::span<const CommitOp> ops, int64_t now_ms) {
+  ASSIGN_OR_RETURN(std::vector<LoggedChange> changes, PlanChanges(ops));
+  if (changes.empty()) return {};
+  NewChains chains(changes);
+  RETURN_IF_ERROR(chains.Build());
+  if (changes.size() == 1) {
+    RETURN_IF_ERROR(MakeChange(changes.front(), now_ms));
+    chains.Keep();
+    return {};
+  }
+  ASSIGN_OR_RETURN(const CommitPlace place, CommitLogger(now_ms).Log(changes));
+  chains.Keep();
+  RETURN_IF_ERROR(MakeAll(changes, now_ms));
+  return LogEnd(ProcArray::Self(), place.first, DatabasesOf(changes));
+}
+
+Status FinishCommit(Owner owner) {
+  Proc& proc = Segment::Procs()[owner.slot];
+  if (proc.generation.load() != owner.generation) return {};
+  const CommitPlace place{proc.commit_lsn.load(), proc.commit_end.load()};
+  if (place.first == 0) return {};
+  if (place.end == 0 || place.end > Wal::InsertPosition()) {  // no commit record
+    StoreAfter(proc.commit_lsn, Lsn{0});
+    return {};
+  }
+  RETURN_IF_ERROR(Wal::Flush(place.end));
+  ASSIGN_OR_RETURN(const LoggedCommit commit, ReadCommit(place));
+  RETURN_IF_ERROR(MakeAll(commit.changes, commit.now_ms));
+  log::Notice("the commit at {} of a process that died is finished, {} changes",
+              FormatLsn(place.first), commit.changes.size());
+  return LogEnd(proc, place.first, DatabasesOf(commit.changes));
+}
+
+Status FinishUnfinished(std::span<const CommitPlace> places) {
+  if (places.empty()) return {};
+  std::vector<LoggedCommit> commits;
+  std::unordered_set<PageNo> heads;
+  for (const CommitPlace& place : places) {
+    ASSIGN_OR_RETURN(LoggedCommit commit, ReadCommit(place));
+    for (const LoggedChange& change : commit.changes) {
+      if (change.head != kNoPage) heads.insert(change.head);
+    }
+    commits.push_back(std::move(commit));
+  }
+  const ChainProtection protection(std::move(heads));
+  for (const LoggedCommit& commit : commits) {
+    RETURN_IF_ERROR(MakeAll(commit.changes, commit.now_ms));
+    RETURN_IF_ERROR(LogEnd(ProcArray::Self(), commit.place.first, {}));
+  }
+  log::Notice("redo: {} commits were logged and not finished; they are now", commits.size());
+  return {};
+}
+
+CommitStamp ReadCommitStamp(uint32_t database) {
+  const DatabaseCounts& counts = Segment::Database(database);
+  // In this order: equal ones then say that nothing was under way at the first load.
+  CommitStamp stamp;
+  stamp.ended = counts.commits_ended.load();
+  stamp.begun = counts.commits_begun.load();
+  return stamp;
+}
+
+}  // namespace warren
