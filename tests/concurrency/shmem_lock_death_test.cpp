@@ -78,6 +78,11 @@ void RequireConsistent() {
   REQUIRE_MESSAGE(status.ok(), (status.ok() ? "" : status.error().message));
 }
 
+void LockAsASearchDoes() NO_THREAD_SAFETY_ANALYSIS {
+  AcquireExclusive(*g_lock_pool.deadlock_lock);
+  for (uint32_t i = 0; i < kLockPartitions; ++i) AcquireShared(g_lock_pool.partition_locks[i]);
+}
+
 // False: it did not come to that point so often.
 bool DiesAt(const Doom& doom) {
   const LockTableWorld world;
@@ -175,8 +180,7 @@ TEST_CASE("a searcher for deadlocks that is killed leaves the search to the next
   const LockTableWorld world;
   Child child([] {
     LockTableWorld::BecomeChild(1);
-    AcquireExclusive(*g_lock_pool.deadlock_lock);
-    for (uint32_t i = 0; i < kLockPartitions; ++i) AcquireShared(g_lock_pool.partition_locks[i]);
+    LockAsASearchDoes();
     kill(getpid(), SIGKILL);
     return false;
   });

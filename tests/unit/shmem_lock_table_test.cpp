@@ -442,6 +442,25 @@ TEST_CASE("a former holder does not give back what its entry has become since") 
   LockTableWorld::Bury(1);
 }
 
+TEST_CASE(
+    "an entry that was taken away and has become another lock of the same process is not mixed "
+    "up") {
+  const LockTableWorld world(256);
+  const LockTag expired = AdvisoryTag("expired");
+  REQUIRE(TryLocked(expired, Mode::kX, kSession));
+  LockTable::SetExpiry(expired, 1);
+  CHECK(InChild([&] { return TryLocked(expired, Mode::kX); }));
+  // One of these gets the entry, which is the first free one of its partition.
+  for (int i = 0; i < 100; ++i) {
+    REQUIRE(TryLocked(AdvisoryTag(std::to_string(i)), Mode::kX, kSession));
+  }
+  CHECK(LockTable::Held(expired) == Mode::kNone);
+  CHECK(!LockTable::Unlock(expired));
+  LockTable::SetExpiry(expired, 1);
+  CHECK(Entries() == 100);
+  for (int i = 0; i < 100; ++i) CHECK(LockTable::Unlock(AdvisoryTag(std::to_string(i))));
+}
+
 TEST_CASE("one's own expired grant stays one's own until somebody wants it") {
   const LockTableWorld world;
   const LockTag tag = AdvisoryTag("name");
