@@ -29,7 +29,7 @@ CrashVerdict JudgeDeath(const DeathFacts& facts) {
 DeathFacts ExamineDead(SlotIndex slot, int wait_status) {
   const Proc& proc = Segment::Procs()[slot];
   return {.death = ClassifyDeath(wait_status),
-          .ended = proc.life.load() == ProcLife::kExited,
+          .ended = proc.life.load() == ProcLife::kExited && proc.commit_lsn.load() == 0,
           .holds_locks = HoldsLocks(proc.locks),
           .changes_pages = ChangesPages(slot)};
 }

@@ -17,7 +17,7 @@ namespace warren {
 
 struct DeathFacts {
   DeathClass death = DeathClass::kOrderly;
-  bool ended = false;          // the slot says that the process came to its end
+  bool ended = false;          // the slot says so, and of no commit to be finished
   bool holds_locks = false;    // LWLocks, or was about to acquire or release one
   bool changes_pages = false;  // its mini-transaction is armed
 };

@@ -11,6 +11,7 @@
 #include "shmem/lock_table.h"
 #include "shmem/segment.h"
 #include "shmem/stats.h"
+#include "storage/commit.h"
 #include "storage/wal.h"
 
 namespace warren {
@@ -35,7 +36,10 @@ void ReleaseWaiters() noexcept {
 
 // -- Phase 2.
 
+// In this order: while some of the commit's changes are not made yet, its locks keep everybody from
+// seeing the others.
 Status ClearAway(Owner dead) {
+  RETURN_IF_ERROR(FinishCommit(dead));
   LockTable::DropOwner(dead);
   return {};
 }
