@@ -65,17 +65,27 @@ struct Waiting {
   uint32_t next = 0;  // the next entry of its chain to look at, + 1
 };
 
+// Of a circle that was found: through how many of its members a shorter one is looked for.
+constexpr size_t kMembersTried = 16;
+
 enum class Colour : uint8_t { kWhite, kGrey, kBlack };
 
 // A depth-first search through all that wait. Its memory is there before the locks are taken.
 class Search {
  public:
-  Search() : colours_(g_lock_pool.slots) { path_.reserve(g_lock_pool.slots); }
+  Search() : colours_(g_lock_pool.slots), from_(g_lock_pool.slots) {
+    path_.reserve(g_lock_pool.slots);
+    cycle_.reserve(g_lock_pool.slots);
+    queue_.reserve(g_lock_pool.slots);
+  }
 
   // Under all locks. Each victim is taken for gone, then everything is looked at again: it may have
   // stood on several circles.
   void Run() noexcept {
-    while (FindCycle()) MarkVictim();
+    while (FindCycle()) {
+      Shorten();
+      MarkVictim();
+    }
   }
 
  private:
@@ -102,7 +112,7 @@ class Search {
     return false;
   }
 
-  // True: path_ from cycle_begin_ on is a circle.
+  // True: there is a circle, in cycle_.
   bool FindCycleFrom(SlotIndex slot, LockEntry* entry) {
     path_.clear();
     Enter(slot, entry);
@@ -114,8 +124,9 @@ class Search {
         continue;
       }
       if (colours_[next] == Colour::kGrey) {
-        cycle_begin_ = 0;
-        while (path_[cycle_begin_].slot != next) ++cycle_begin_;
+        const auto begin = std::find_if(path_.begin(), path_.end(),
+                                        [&](const Waiting& w) { return w.slot == next; });
+        cycle_.assign(begin, path_.end());
         return true;
       }
       LockEntry* const its_entry = WaitOf(next);
@@ -126,7 +137,47 @@ class Search {
 
   void Enter(SlotIndex slot, LockEntry* entry) {
     colours_[slot] = Colour::kGrey;
-    path_.push_back({slot, entry, g_lock_pool.heads[PlaceOf(TagOf(*entry)).bucket()]});
+    path_.push_back(StartAt(slot, entry));
+  }
+
+  static Waiting StartAt(SlotIndex slot, LockEntry* entry) {
+    return {slot, entry, g_lock_pool.heads[PlaceOf(TagOf(*entry)).bucket()]};
+  }
+
+  // A walk may have come by one who only waits behind the others, and whose end would not help: the
+  // shortest circle through one of those found is taken instead.
+  void Shorten() {
+    path_ = cycle_;
+    const size_t members = std::min(path_.size(), kMembersTried);
+    for (size_t i = 0; i < members && cycle_.size() > 2; ++i) FindShortest(path_[i]);
+  }
+
+  // Breadth first, from `start` back to it; replaces cycle_ if that is longer.
+  void FindShortest(const Waiting& start) {
+    std::fill(from_.begin(), from_.end(), kNoSlot);
+    queue_.assign(1, StartAt(start.slot, start.entry));
+    for (size_t at = 0; at < queue_.size(); ++at) {
+      for (SlotIndex next; (next = NextBlocker(queue_[at])) != kNoSlot;) {
+        LockEntry* const entry = from_[next] == kNoSlot ? WaitOf(next) : nullptr;
+        if (entry == nullptr) continue;
+        from_[next] = queue_[at].slot;
+        if (next == start.slot) return TakeCircle(start.slot);
+        queue_.push_back(StartAt(next, entry));
+      }
+    }
+  }
+
+  // The steps that led to `end` and that began there, from the last to the first.
+  void TakeCircle(SlotIndex end) {
+    size_t length = 1;
+    for (SlotIndex slot = from_[end]; slot != end; slot = from_[slot]) ++length;
+    if (length >= cycle_.size()) return;
+    cycle_.resize(length);
+    SlotIndex slot = end;
+    for (size_t i = length; i-- > 0;) {
+      slot = from_[slot];
+      cycle_[i] = StartAt(slot, WaitOf(slot));
+    }
   }
 
   // The next process that `waiting` waits for, in no order; kNoSlot: that was all.
@@ -142,20 +193,17 @@ class Search {
   }
 
   void MarkVictim() {
-    size_t youngest = cycle_begin_;
-    for (size_t i = cycle_begin_; i < path_.size(); ++i) {
-      if (AgeOf(path_[i].slot) > AgeOf(path_[youngest].slot)) youngest = i;
-    }
-    LockOwner& victim = g_lock_pool.owners[path_[youngest].slot];
-    const PackedOwner owner = path_[youngest].entry->Owner();
-    std::rotate(path_.begin() + static_cast<ptrdiff_t>(cycle_begin_),
-                path_.begin() + static_cast<ptrdiff_t>(youngest), path_.end());
+    const auto youngest = std::max_element(
+        cycle_.begin(), cycle_.end(),
+        [](const Waiting& a, const Waiting& b) { return AgeOf(a.slot) < AgeOf(b.slot); });
+    std::rotate(cycle_.begin(), youngest, cycle_.end());
+    LockOwner& victim = g_lock_pool.owners[cycle_[0].slot];
     const CycleText text = Describe();
     std::copy(text.text().begin(), text.text().end(), victim.cycle);
     victim.cycle[text.text().size()] = 0;
     // After the text: the victim reads it as soon as it sees this.
     StoreAfter(victim.victim, victim.wait_number.load(std::memory_order_relaxed));
-    SetLatch(Segment::Procs(), Unpack(owner));
+    SetLatch(Segment::Procs(), Unpack(cycle_[0].entry->Owner()));
   }
 
   static uint64_t AgeOf(SlotIndex slot) {
@@ -164,12 +212,12 @@ class Search {
 
   CycleText Describe() const {
     CycleText text;
-    for (size_t i = cycle_begin_; i < path_.size(); ++i) {
-      const Waiting& waiting = path_[i];
-      const SlotIndex by = path_[i + 1 < path_.size() ? i + 1 : cycle_begin_].slot;
+    for (size_t i = 0; i < cycle_.size(); ++i) {
+      const Waiting& waiting = cycle_[i];
+      const SlotIndex by = cycle_[(i + 1) % cycle_.size()].slot;
       const Proc& proc = Segment::Procs()[waiting.slot];
       const LockState state = StateOf(by, TagOf(*waiting.entry));
-      if (i != cycle_begin_) text.Add("; ");
+      if (i != 0) text.Add("; ");
       text.Add("client {} (slot {}, pid {}) waits for {} on ", proc.client.client_id.load(),
                waiting.slot, proc.pid.load(), TxLockModeName(waiting.entry->State().wanted));
       text.AddTag(TagOf(*waiting.entry));
@@ -192,24 +240,34 @@ class Search {
   }
 
   std::vector<Colour> colours_;  // of each slot
-  std::vector<Waiting> path_;
-  size_t cycle_begin_ = 0;
+  std::vector<Waiting> path_;    // of the walk
+  std::vector<Waiting> cycle_;   // each waits for the next, the last one for the first
+  std::vector<Waiting> queue_;   // of the breadth-first search
+  std::vector<SlotIndex> from_;  // who led it to the slot
 };
+
+// Under the deadlock lock.
+int64_t SearchAll(Search& search) {
+  const AllPartitions partitions;
+  // While nothing can change: every wait that began before is seen.
+  const int64_t begin_us = MonotonicUs();
+  g_lock_pool.state->last_search_us.store(begin_us, std::memory_order_relaxed);
+  search.Run();
+  return begin_us;
+}
 
 }  // namespace
 
 int64_t FindDeadlocks(int64_t since_us, int64_t every_ms) {
-  Search search;
-  const ExclusiveLock one_at_a_time(*g_lock_pool.deadlock_lock);
   std::atomic<int64_t>& last_us = g_lock_pool.state->last_search_us;
   const int64_t last = last_us.load(std::memory_order_relaxed);
   const int64_t now_us = MonotonicUs();
   if (last > since_us && now_us - last < every_ms * 1000) return last;
-  const AllPartitions partitions;
-  // While nothing can change: a wait that began before is seen.
-  const int64_t begin_us = MonotonicUs();
-  last_us.store(begin_us, std::memory_order_relaxed);
-  search.Run();
+  Search search;
+  // Somebody else searches, but may have begun before the caller's wait: the caller comes again.
+  if (!TryAcquireExclusive(*g_lock_pool.deadlock_lock)) return now_us;
+  const int64_t begin_us = SearchAll(search);
+  ReleaseExclusive(*g_lock_pool.deadlock_lock);
   return begin_us;
 }
 

@@ -17,6 +17,8 @@
 namespace warren {
 namespace {
 
+// How many deadlock_timeouts lie between two looks of one waiter at most.
+constexpr int64_t kRarestSearch = 16;
 constexpr int64_t kNeverUs = std::numeric_limits<int64_t>::max();
 
 int64_t After(int64_t begin_us, int64_t ms) {
@@ -32,7 +34,8 @@ class Wait {
         entry_(EntryAt(waiter.entry)),
         begin_us_(MonotonicUs()),
         deadline_us_(options.timeout_ms > 0 ? After(begin_us_, options.timeout_ms) : kNeverUs),
-        search_us_(After(begin_us_, SearchEveryMs())) {}
+        search_every_ms_(std::max<int64_t>(options.deadlock_timeout_ms, 1)),
+        search_us_(After(begin_us_, search_every_ms_)) {}
 
   ~Wait() {
     if (!over_) (void)GiveUp(/*keep_grant=*/false);  // something was thrown
@@ -64,7 +67,7 @@ class Wait {
       const int64_t now_us = MonotonicUs();
       if (now_us >= deadline_us_) return EndByTimeout();
       if (now_us >= search_us_) {
-        search_us_ = After(FindDeadlocks(begin_us_, SearchEveryMs()), SearchEveryMs());
+        LookForDeadlocks();
         continue;
       }
       const int64_t expiry_us = TakeExpired();
@@ -73,7 +76,13 @@ class Wait {
     }
   }
 
-  int64_t SearchEveryMs() const { return std::max<int64_t>(options_.deadlock_timeout_ms, 1); }
+  // The search that matters is the first one of whoever closes a circle; the later ones are for
+  // searchers and victims that died or were stopped, so they may become rare.
+  void LookForDeadlocks() {
+    const int64_t last_us = FindDeadlocks(begin_us_, search_every_ms_);
+    if (search_every_ms_ < kRarestSearch * options_.deadlock_timeout_ms) search_every_ms_ *= 2;
+    search_us_ = After(last_us, search_every_ms_);
+  }
 
   // Without the lock: as long as it waits, nobody takes the entry away.
   bool Granted() const { return !entry_.State().waits(); }
@@ -114,12 +123,19 @@ class Wait {
   int64_t TakeExpired() {
     if (waiter_.tag.kind != LockKind::kAdvisory) return kNeverUs;
     const int64_t now_us = WallClockUs();
+    if (const int64_t next_us = NextExpiryOfOthers(); next_us == 0 || next_us > now_us) {
+      return next_us == 0 ? kNeverUs : MonotonicUs() + next_us - now_us;
+    }
     const ExclusiveLock lock(PartitionLock(waiter_.place.partition()));
     if (RemoveExpired(waiter_.place, waiter_.tag, waiter_.self, now_us)) {
       GrantWaiters(waiter_.place, waiter_.tag);
     }
-    const int64_t next_us = NextExpiry(waiter_.place, waiter_.tag, waiter_.self);
-    return next_us == 0 ? kNeverUs : MonotonicUs() + std::max<int64_t>(next_us - now_us, 0);
+    return MonotonicUs();  // look again at once
+  }
+
+  int64_t NextExpiryOfOthers() const {
+    const SharedLock lock(PartitionLock(waiter_.place.partition()));
+    return NextExpiry(waiter_.place, waiter_.tag, waiter_.self);
   }
 
   Status Sleep(int64_t now_us, int64_t expiry_us) {
@@ -138,6 +154,7 @@ class Wait {
   LockEntry& entry_;
   const int64_t begin_us_;
   const int64_t deadline_us_;
+  int64_t search_every_ms_;
   int64_t search_us_;  // when to look for deadlocks next
   bool over_ = false;
 };

@@ -24,7 +24,7 @@ using Mode = TxLockMode;
 constexpr LockScope kTx = LockScope::kTransaction;
 constexpr ActorForm kForms[] = {ActorForm::kThreads, ActorForm::kProcesses};
 
-LockWait WaitIn(ActorForm form) { return Patient(form == ActorForm::kThreads ? 2 : 1'000'000); }
+LockWait WaitIn(ActorForm form) { return Patient(form == ActorForm::kThreads ? 1 : 1'000'000); }
 
 // The body's process or thread in slot actor + 1.
 void Enter(ActorForm form, int actor) {
@@ -53,8 +53,8 @@ struct Guarded {
 TEST_CASE("conflicting holders never meet and every wait ends") {
   constexpr int kActors = 8;
   constexpr int kKeys = 4;
-  const int rounds = FullForm() ? 20'000 : 2000;
   for (const ActorForm form : kForms) {
+    const int rounds = (FullForm() ? 10 : 1) * (form == ActorForm::kThreads ? 200 : 2000);
     CAPTURE(static_cast<int>(form));
     LockTableWorld world;
     SharedRegion region(4096);
@@ -160,8 +160,8 @@ TEST_CASE("who holds a lock and wants more goes before those who hold nothing") 
 
 TEST_CASE("a stream of shared lockers does not starve an exclusive one") {
   constexpr int kActors = 6;
-  const int rounds = FullForm() ? 2000 : 100;
   for (const ActorForm form : kForms) {
+    const int rounds = (FullForm() ? 10 : 1) * (form == ActorForm::kThreads ? 20 : 200);
     CAPTURE(static_cast<int>(form));
     LockTableWorld world;
     const LockTag tag = KeyTag(0, "k");
