@@ -8,14 +8,18 @@
 #include <cstdint>
 #include <span>
 #include <string_view>
+#include <vector>
 
 namespace warren {
 
 class Session;
+struct WantedLock;
 
 // args[0] is the command's name as sent; for sub-commands args[1] is theirs.
 using Args = std::span<const std::string_view>;
 using CommandHandler = void (*)(Session& session, Args args);
+// Adds the locks that the command may need in this database (wanted_locks.h).
+using LockCollector = void (*)(Args args, uint32_t database, std::vector<WantedLock>* wanted);
 
 enum CommandFlags : uint32_t {
   kWrite = 1u << 0,
@@ -33,8 +37,10 @@ enum CommandFlags : uint32_t {
   kNoScript = 1u << 12,
   kNoAsyncLoading = 1u << 13,
   kSkipSlowlog = 1u << 14,
-  kNoMulti = 1u << 15,    // refused between MULTI and EXEC: it waits, or can't be undone
-  kNotQueued = 1u << 16,  // runs at once between MULTI and EXEC, too; not shown
+  kNoMulti = 1u << 15,       // refused between MULTI and EXEC: it waits, or can't be undone
+  kNotQueued = 1u << 16,     // runs at once between MULTI and EXEC, too; not shown
+  kWhileAborted = 1u << 17,  // runs in an aborted transaction, too; not shown
+  kBatch = 1u << 18,         // changes several keys as one (batch.h); not shown
 };
 
 struct CommandInfo {
@@ -48,7 +54,10 @@ struct CommandInfo {
   std::string_view since;  // the Redis version that has it, or "warren 0.1"
   std::string_view complexity;
   CommandHandler handler =
-      nullptr;  // null for a container ("config") whose sub-commands have theirs
+      nullptr;                    // null for a container ("config") whose sub-commands have theirs
+  LockCollector locks = nullptr;  // null: its keys, S or X as the command reads or writes
+  // Why it is refused between BEGIN and the transaction's end; empty: it is not.
+  std::string_view not_in_transaction = {};
 };
 
 // Sorted by name, unique (static_assert'ed); sub-commands follow their container.

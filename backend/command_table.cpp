@@ -16,6 +16,7 @@
 #include "backend/commands_scripting.h"
 #include "backend/commands_server.h"
 #include "backend/commands_string.h"
+#include "backend/commands_transaction.h"
 #include "backend/commands_vacuum.h"
 #include "backend/commands_version.h"
 #include "base/ascii.h"
@@ -48,6 +49,7 @@ constexpr auto kTable = MergeSorted(  //
     kScriptingCommands,               //
     kServerCommands,                  //
     kStringCommands,                  //
+    kTransactionCommands,             //
     kVacuumCommands,                  //
     kVersionCommands);
 

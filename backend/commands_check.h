@@ -19,7 +19,8 @@ inline constexpr CommandInfo kCheckCommands[] = {
      .summary = "looks for damage in data file, log and control file while clients go on",
      .since = "warren 0.1",
      .complexity = "O(N), N being the number of pages and of bytes in the log",
-     .handler = RunCommand<CheckCommand>},
+     .handler = RunCommand<CheckCommand>,
+     .not_in_transaction = "it waits for other processes while locks are held"},
 };
 
 }  // namespace warren

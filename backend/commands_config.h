@@ -64,7 +64,8 @@ inline constexpr CommandInfo kConfigCommands[] = {
      .summary = "changes settings, all or none; they are in force in every process when it answers",
      .since = "2.0.0",
      .complexity = "O(N), N being the number of settings",
-     .handler = RunCommand<ConfigSetCommand>},
+     .handler = RunCommand<ConfigSetCommand>,
+     .not_in_transaction = "settings can not be rolled back"},
 };
 
 }  // namespace warren

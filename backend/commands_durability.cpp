@@ -1,12 +1,18 @@
 #include "backend/commands_durability.h"
 
+#include <fmt/format.h>
+
 #include <limits>
+#include <optional>
+#include <string>
 
 #include "backend/arguments.h"
 #include "backend/session.h"
 #include "backend/work_request.h"
 #include "base/ascii.h"
 #include "base/clock.h"
+#include "conf/settings.h"
+#include "conf/units.h"
 #include "shmem/segment.h"
 #include "storage/mini_transaction.h"
 #include "storage/wal.h"
@@ -14,10 +20,79 @@
 namespace warren {
 namespace {
 
-Error UnknownSessionSetting(std::string_view name) {
-  return MakeError(ErrorCode::kGeneric,
-                   "unknown session setting '{}', there is: synchronous_commit",
-                   name.substr(0, 64));
+Error WrongSessionValue(std::string_view name, std::string_view kind, std::string_view value) {
+  return MakeError(ErrorCode::kGeneric, "{} must be {} or default, not '{}'", name, kind,
+                   value.substr(0, 64));
+}
+
+std::string ShowSynchronousCommit(const Session& session) {
+  return session.synchronous_commit() ? "on" : "off";
+}
+Status SetSynchronousCommit(Session& session, std::string_view value) {
+  if (EqualsIgnoreCase(value, "default")) {
+    session.set_synchronous_commit(std::nullopt);
+  } else if (EqualsIgnoreCase(value, "on") || EqualsIgnoreCase(value, "yes")) {
+    session.set_synchronous_commit(true);
+  } else if (EqualsIgnoreCase(value, "off") || EqualsIgnoreCase(value, "no")) {
+    session.set_synchronous_commit(false);
+  } else {
+    return WrongSessionValue("synchronous_commit", "on, off", value);
+  }
+  return {};
+}
+
+// A time within the range of the setting of the same name.
+template <void (Session::*set)(std::optional<int64_t>)>
+Status SetDuration(Session& session, std::string_view name, int64_t least_ms,
+                   std::string_view value) {
+  if (EqualsIgnoreCase(value, "default")) {
+    (session.*set)(std::nullopt);
+    return {};
+  }
+  const auto ms = ParseDuration(value, 1);
+  if (!ms || *ms < least_ms || *ms > kDayMs) {
+    return WrongSessionValue(name, fmt::format("a time from {} to 24h", FormatDuration(least_ms)),
+                             value);
+  }
+  (session.*set)(*ms);
+  return {};
+}
+
+std::string ShowLockTimeout(const Session& session) {
+  return FormatDuration(session.lock_timeout_ms());
+}
+Status SetLockTimeout(Session& session, std::string_view value) {
+  return SetDuration<&Session::set_lock_timeout_ms>(session, "lock_timeout", 0, value);
+}
+
+std::string ShowDeadlockTimeout(const Session& session) {
+  return FormatDuration(session.deadlock_timeout_ms());
+}
+Status SetDeadlockTimeout(Session& session, std::string_view value) {
+  return SetDuration<&Session::set_deadlock_timeout_ms>(session, "deadlock_timeout", 1, value);
+}
+
+// What a connection may have otherwise than the server.
+struct SessionSetting {
+  std::string_view name;
+  std::string (*show)(const Session& session);
+  Status (*set)(Session& session, std::string_view value);
+};
+constexpr SessionSetting kSessionSettings[] = {
+    {"deadlock_timeout", ShowDeadlockTimeout, SetDeadlockTimeout},
+    {"lock_timeout", ShowLockTimeout, SetLockTimeout},
+    {"synchronous_commit", ShowSynchronousCommit, SetSynchronousCommit},
+};
+
+Result<const SessionSetting*> FindSessionSetting(std::string_view name) {
+  std::string names;
+  for (const SessionSetting& setting : kSessionSettings) {
+    if (EqualsIgnoreCase(name, setting.name)) return &setting;
+    names += names.empty() ? "" : ", ";
+    names += setting.name;
+  }
+  return MakeError(ErrorCode::kGeneric, "unknown session setting '{}', there are: {}",
+                   name.substr(0, 64), names);
 }
 
 }  // namespace
@@ -49,23 +124,14 @@ Status LastsaveCommand(Session& session, Args) {
 }
 
 Status SessionGetCommand(Session& session, Args args) {
-  if (!EqualsIgnoreCase(args[2], "synchronous_commit")) return UnknownSessionSetting(args[2]);
-  session.reply().Bulk(session.synchronous_commit() ? "on" : "off");
+  ASSIGN_OR_RETURN(const SessionSetting* const setting, FindSessionSetting(args[2]));
+  session.reply().Bulk(setting->show(session));
   return {};
 }
 
 Status SessionSetCommand(Session& session, Args args) {
-  if (!EqualsIgnoreCase(args[2], "synchronous_commit")) return UnknownSessionSetting(args[2]);
-  if (EqualsIgnoreCase(args[3], "default")) {
-    session.set_synchronous_commit(std::nullopt);
-  } else if (EqualsIgnoreCase(args[3], "on") || EqualsIgnoreCase(args[3], "yes")) {
-    session.set_synchronous_commit(true);
-  } else if (EqualsIgnoreCase(args[3], "off") || EqualsIgnoreCase(args[3], "no")) {
-    session.set_synchronous_commit(false);
-  } else {
-    return MakeError(ErrorCode::kGeneric, "synchronous_commit must be on, off or default, not '{}'",
-                     args[3].substr(0, 64));
-  }
+  ASSIGN_OR_RETURN(const SessionSetting* const setting, FindSessionSetting(args[2]));
+  RETURN_IF_ERROR(setting->set(session, args[3]));
   session.reply().Ok();
   return {};
 }

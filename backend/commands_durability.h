@@ -1,7 +1,7 @@
 // Which commands say when changes are safe?
 //
 // CHECKPOINT, SAVE, BGSAVE, LASTSAVE: checkpoints (storage/checkpoint.h). WAITAOF: the log. SESSION
-// SET synchronous_commit: whether replies wait for the log.
+// SET: what one connection has otherwise.
 #pragma once
 
 #include "backend/command.h"
@@ -29,7 +29,8 @@ inline constexpr CommandInfo kDurabilityCommands[] = {
      .summary = "asks for a checkpoint, after which the log before it is not needed any more",
      .since = "1.0.0",
      .complexity = "O(1)",
-     .handler = RunCommand<BgsaveCommand>},
+     .handler = RunCommand<BgsaveCommand>,
+     .not_in_transaction = "a checkpoint is of the whole server"},
     {.name = "bgsave",
      .arity = -1,
      .flags = kAdmin | kDangerous | kNoScript | kNoAsyncLoading,
@@ -38,7 +39,8 @@ inline constexpr CommandInfo kDurabilityCommands[] = {
      .summary = "asks for a checkpoint and does not wait for it",
      .since = "1.0.0",
      .complexity = "O(1)",
-     .handler = RunCommand<BgsaveCommand>},
+     .handler = RunCommand<BgsaveCommand>,
+     .not_in_transaction = "a checkpoint is of the whole server"},
     {.name = "checkpoint",
      .arity = 1,
      .flags = kAdmin | kDangerous | kNoScript | kNoMulti,
@@ -47,7 +49,8 @@ inline constexpr CommandInfo kDurabilityCommands[] = {
      .summary = "writes all changed pages to the data file and waits for that",
      .since = "warren 0.1",
      .complexity = "O(N), N being the number of dirty pages",
-     .handler = RunCommand<CheckpointCommand>},
+     .handler = RunCommand<CheckpointCommand>,
+     .not_in_transaction = "it waits for other processes while locks are held"},
     {.name = "lastsave",
      .arity = 1,
      .flags = kFast | kLoading | kStale,
@@ -65,7 +68,8 @@ inline constexpr CommandInfo kDurabilityCommands[] = {
      .summary = "the same as CHECKPOINT; other clients go on",
      .since = "1.0.0",
      .complexity = "O(N), N being the number of dirty pages",
-     .handler = RunCommand<CheckpointCommand>},
+     .handler = RunCommand<CheckpointCommand>,
+     .not_in_transaction = "it waits for other processes while locks are held"},
     {.name = "session",
      .arity = -2,
      .group = "connection",
@@ -78,7 +82,8 @@ inline constexpr CommandInfo kDurabilityCommands[] = {
      .flags = kFast | kNoScript,
      .group = "connection",
      .syntax = "SESSION GET name",
-     .summary = "returns a setting as it is in force for this connection: synchronous_commit",
+     .summary = "returns a setting as it is in force for this connection: synchronous_commit, "
+                "lock_timeout, deadlock_timeout",
      .since = "warren 0.1",
      .complexity = "O(1)",
      .handler = RunCommand<SessionGetCommand>},
@@ -95,8 +100,10 @@ inline constexpr CommandInfo kDurabilityCommands[] = {
      .arity = 4,
      .flags = kFast | kNoScript,
      .group = "connection",
-     .syntax = "SESSION SET synchronous_commit on|off|default",
-     .summary = "changes a setting for this connection, until it ends or RESET",
+     .syntax = "SESSION SET name value",
+     .summary =
+         "changes synchronous_commit, lock_timeout or deadlock_timeout for this connection, until "
+         "it ends or RESET; default: as the server has it",
      .since = "warren 0.1",
      .complexity = "O(1)",
      .handler = RunCommand<SessionSetCommand>},
@@ -109,7 +116,8 @@ inline constexpr CommandInfo kDurabilityCommands[] = {
          "returns once this connection's changes are durable here (1) and on replicas (always 0)",
      .since = "7.2.0",
      .complexity = "O(1)",
-     .handler = RunCommand<WaitaofCommand>},
+     .handler = RunCommand<WaitaofCommand>,
+     .not_in_transaction = "its changes reach the log with COMMIT"},
 };
 
 }  // namespace warren

@@ -14,7 +14,6 @@ struct KeyCopy {
   bool exists = false;
   std::string value;
   int64_t expire_at_ms = kNoExpiry;
-  uint64_t version = 0;
 };
 
 Result<KeyCopy> CopyOf(Session& session, std::string_view key) {
@@ -23,8 +22,7 @@ Result<KeyCopy> CopyOf(Session& session, std::string_view key) {
                        [&](const Current& current, uint64_t) {
                          copy = {.exists = current.exists,
                                  .value = std::string(current.value),
-                                 .expire_at_ms = current.expire_at_ms,
-                                 .version = current.version};
+                                 .expire_at_ms = current.expire_at_ms};
                        }));
   return copy;
 }
@@ -44,17 +42,6 @@ Result<bool> PutCopy(Session& session, uint32_t database, std::string_view key, 
   return put;
 }
 
-// Removes the key the copy was taken from. What somebody else has stored there since then stays, as
-// if that had come after this command.
-Status EraseOriginal(Session& session, std::string_view key, const KeyCopy& copy) {
-  RETURN_IF_ERROR(
-      ModifyExisting(session, key, NeedValue::kNo, [&](const Current& current, uint64_t) {
-        const bool same = current.exists && current.version == copy.version;
-        return Change{.kind = same ? Change::kErase : Change::kKeep};
-      }));
-  return {};
-}
-
 // Was there no key of the new name, or was it replaced?
 Result<bool> Rename(Session& session, Args args, IfThere if_there) {
   const std::string_view from = args[1], to = args[2];
@@ -62,8 +49,27 @@ Result<bool> Rename(Session& session, Args args, IfThere if_there) {
   if (!copy.exists) return NoSuchKey();
   if (from == to) return if_there == IfThere::kReplace;
   ASSIGN_OR_RETURN(const bool put, PutCopy(session, session.database(), to, copy, if_there));
-  if (put) RETURN_IF_ERROR(EraseOriginal(session, from, copy));
+  if (put) RETURN_IF_ERROR(Erase(session, session.database(), from));
   return put;
+}
+
+struct CopyOptions {
+  uint32_t database;
+  IfThere if_there = IfThere::kKeep;
+};
+
+Result<CopyOptions> ParseCopyOptions(uint32_t database, Args args) {
+  CopyOptions options{.database = database};
+  for (size_t i = 3; i < args.size(); ++i) {
+    if (EqualsIgnoreCase(args[i], "REPLACE")) {
+      options.if_there = IfThere::kReplace;
+    } else if (EqualsIgnoreCase(args[i], "DB") && i + 1 < args.size()) {
+      ASSIGN_OR_RETURN(options.database, DatabaseArgument(args[++i]));
+    } else {
+      return SyntaxError();
+    }
+  }
+  return options;
 }
 
 Error SameObject() {
@@ -92,6 +98,33 @@ std::string_view EncodingOf(std::string_view value) {
 }
 
 }  // namespace
+
+// Arguments that the command will refuse want no locks.
+
+void WantForCopy(Args args, uint32_t database, WantedLocks* wanted) {
+  const auto options = ParseCopyOptions(database, args);
+  if (!options.ok()) return;
+  WantKey(database, args[1], TxLockMode::kS, wanted);
+  WantKey(options->database, args[2], TxLockMode::kX, wanted);
+}
+
+void WantForMove(Args args, uint32_t database, WantedLocks* wanted) {
+  const auto to = DatabaseArgument(args[2]);
+  if (!to.ok()) return;
+  WantKey(database, args[1], TxLockMode::kX, wanted);
+  WantKey(*to, args[1], TxLockMode::kX, wanted);
+}
+
+void WantForFlushDb(Args args, uint32_t database, WantedLocks* wanted) {
+  if (CheckFlushOptions(args).ok()) WantDatabase(database, TxLockMode::kX, wanted);
+}
+
+void WantForFlushAll(Args args, uint32_t, WantedLocks* wanted) {
+  if (!CheckFlushOptions(args).ok()) return;
+  for (uint32_t database = 0; database < Segment::Config().database_count; ++database) {
+    WantDatabase(database, TxLockMode::kX, wanted);
+  }
+}
 
 Status DelCommand(Session& session, Args args) {
   int64_t count = 0;
@@ -132,17 +165,8 @@ Status RenameNxCommand(Session& session, Args args) {
 }
 
 Status CopyCommand(Session& session, Args args) {
-  uint32_t database = session.database();
-  IfThere if_there = IfThere::kKeep;
-  for (size_t i = 3; i < args.size(); ++i) {
-    if (EqualsIgnoreCase(args[i], "REPLACE")) {
-      if_there = IfThere::kReplace;
-    } else if (EqualsIgnoreCase(args[i], "DB") && i + 1 < args.size()) {
-      ASSIGN_OR_RETURN(database, DatabaseArgument(args[++i]));
-    } else {
-      return SyntaxError();
-    }
-  }
+  ASSIGN_OR_RETURN(const CopyOptions options, ParseCopyOptions(session.database(), args));
+  const auto [database, if_there] = options;
   if (database == session.database() && args[1] == args[2]) return SameObject();
   ASSIGN_OR_RETURN(const KeyCopy copy, CopyOf(session, args[1]));
   CountLookUp(copy.exists);
@@ -161,20 +185,23 @@ Status MoveCommand(Session& session, Args args) {
   bool moved = false;
   if (copy.exists) {
     ASSIGN_OR_RETURN(moved, PutCopy(session, database, args[1], copy, IfThere::kKeep));
-    if (moved) RETURN_IF_ERROR(EraseOriginal(session, args[1], copy));
+    if (moved) RETURN_IF_ERROR(Erase(session, session.database(), args[1]));
   }
   session.reply().Integer(moved ? 1 : 0);
   return {};
 }
 
 Status DbSizeCommand(Session& session, Args) {
-  session.reply().Integer(static_cast<int64_t>(Store::KeyCount(session.database())));
-  return {};
+  return Undivided(session, [&]() -> Status {
+    ASSIGN_OR_RETURN(const uint64_t count, CountKeys(session));
+    session.reply().Integer(static_cast<int64_t>(count));
+    return {};
+  });
 }
 
 Status FlushDbCommand(Session& session, Args args) {
   RETURN_IF_ERROR(CheckFlushOptions(args));
-  RETURN_IF_ERROR(Store::Flush(session.database()));
+  RETURN_IF_ERROR(EmptyDatabase(session, session.database()));
   session.reply().Ok();
   return {};
 }
@@ -182,16 +209,18 @@ Status FlushDbCommand(Session& session, Args args) {
 Status FlushAllCommand(Session& session, Args args) {
   RETURN_IF_ERROR(CheckFlushOptions(args));
   for (uint32_t database = 0; database < Segment::Config().database_count; ++database) {
-    RETURN_IF_ERROR(Store::Flush(database));
+    RETURN_IF_ERROR(EmptyDatabase(session, database));
   }
   session.reply().Ok();
   return {};
 }
 
 Status RandomKeyCommand(Session& session, Args) {
-  ASSIGN_OR_RETURN(const auto key, Store::RandomKey(session.database(), session.now_ms()));
-  key ? session.reply().Bulk(*key) : session.reply().Null();
-  return {};
+  return Undivided(session, [&]() -> Status {
+    ASSIGN_OR_RETURN(const auto key, FindRandomKey(session));
+    key ? session.reply().Bulk(*key) : session.reply().Null();
+    return {};
+  });
 }
 
 Status ObjectEncodingCommand(Session& session, Args args) {

@@ -88,6 +88,31 @@ void ReplyRangeElement(Reply& reply, std::string_view key, const Current* value)
   if (value != nullptr) reply.Bulk(value->value);
 }
 
+Status ReplyRange(Session& session, const RangeRequest& request) {
+  const bool backwards = request.WalksBackwards();
+  const Bound& first = backwards ? request.end : request.start;
+  Reply& reply = session.reply();
+  const size_t mark = reply.Mark();
+  uint64_t count = 0;
+  const auto visit = [&](std::string_view key, const Current& current) {
+    const bool too_low = IsBefore(key, request.start), too_high = IsBehind(key, request.end);
+    if (backwards ? too_low : too_high) return false;
+    if (too_low || too_high) return true;
+    ReplyRangeElement(reply, key, request.with_values ? &current : nullptr);
+    return ++count < request.limit && !reply.overflowed();
+  };
+  const bool nothing = request.limit == 0 || request.start.kind == Bound::kAfterAll ||
+                       request.end.kind == Bound::kBeforeAll;
+  if (!nothing) {
+    RETURN_IF_ERROR(ScanKeys(
+        session, {.from = first.key, .from_inclusive = first.inclusive, .reverse = backwards},
+        request.with_values ? NeedValue::kYes : NeedValue::kNo, visit));
+  }
+  const bool flat = request.with_values && !reply.resp3();
+  reply.CloseArray(mark, flat ? 2 * count : count);
+  return {};
+}
+
 // -- SCAN
 
 struct ScanRequest {
@@ -131,70 +156,21 @@ Result<ScanRequest> ParseScan(Args args) {
 constexpr uint64_t kMaxScanStep = 1000;
 constexpr size_t kEnoughScanBytes = 1 << 20;
 
-}  // namespace
-
-Status KeysCommand(Session& session, Args args) {
-  const std::string_view pattern = args[1], prefix = LiteralPrefix(pattern);
-  Reply& reply = session.reply();
-  const size_t mark = reply.Mark();
-  size_t count = 0;
-  RETURN_IF_ERROR(Store::Scan(session.database(), {.from = prefix}, session.now_ms(),
-                              NeedValue::kNo, [&](std::string_view key, const Current&) {
-                                if (!key.starts_with(prefix) || reply.overflowed()) return false;
-                                if (GlobMatch(pattern, key)) {
-                                  reply.Bulk(key);
-                                  ++count;
-                                }
-                                return true;
-                              }));
-  reply.CloseArray(mark, count);
-  return {};
-}
-
-Status RangeCommand(Session& session, Args args) {
-  ASSIGN_OR_RETURN(const RangeRequest request, ParseRange(args));
-  const bool backwards = request.WalksBackwards();
-  const Bound& first = backwards ? request.end : request.start;
-  Reply& reply = session.reply();
-  const size_t mark = reply.Mark();
-  uint64_t count = 0;
-  const auto visit = [&](std::string_view key, const Current& current) {
-    const bool too_low = IsBefore(key, request.start), too_high = IsBehind(key, request.end);
-    if (backwards ? too_low : too_high) return false;
-    if (too_low || too_high) return true;
-    ReplyRangeElement(reply, key, request.with_values ? &current : nullptr);
-    return ++count < request.limit && !reply.overflowed();
-  };
-  const bool nothing = request.limit == 0 || request.start.kind == Bound::kAfterAll ||
-                       request.end.kind == Bound::kBeforeAll;
-  if (!nothing) {
-    RETURN_IF_ERROR(Store::Scan(
-        session.database(),
-        {.from = first.key, .from_inclusive = first.inclusive, .reverse = backwards},
-        session.now_ms(), request.with_values ? NeedValue::kYes : NeedValue::kNo, visit));
-  }
-  const bool flat = request.with_values && !reply.resp3();
-  reply.CloseArray(mark, flat ? 2 * count : count);
-  return {};
-}
-
-Status ScanCommand(Session& session, Args args) {
-  ASSIGN_OR_RETURN(const ScanRequest request, ParseScan(args));
+Status ReplyScan(Session& session, const ScanRequest& request) {
   std::string body;
   Reply keys(&body);
   size_t matches = 0;
   uint64_t cursor = request.cursor, seen = 0;
+  const auto visit = [&](std::string_view key) {
+    ++seen;
+    if (!request.strings || !GlobMatch(request.pattern, key)) return;
+    keys.Bulk(key);
+    ++matches;
+  };
   do {
     const uint64_t before = seen;
     const auto step = static_cast<uint32_t>(std::min(request.count - seen, kMaxScanStep));
-    ASSIGN_OR_RETURN(cursor, Store::ScanStep(session.database(), cursor, step, session.now_ms(),
-                                             [&](std::string_view key) {
-                                               ++seen;
-                                               if (!request.strings) return;
-                                               if (!GlobMatch(request.pattern, key)) return;
-                                               keys.Bulk(key);
-                                               ++matches;
-                                             }));
+    ASSIGN_OR_RETURN(cursor, ScanKeysStep(session, cursor, step, visit));
     // Steps that meet only expired keys must come to an end, too.
     seen = std::max(seen, before + 1);
   } while (cursor != 0 && seen < request.count && body.size() < kEnoughScanBytes);
@@ -204,6 +180,38 @@ Status ScanCommand(Session& session, Args args) {
   reply.Array(matches);
   reply.out() += body;
   return {};
+}
+
+}  // namespace
+
+Status KeysCommand(Session& session, Args args) {
+  const std::string_view pattern = args[1], prefix = LiteralPrefix(pattern);
+  Reply& reply = session.reply();
+  return Undivided(session, [&]() -> Status {
+    const size_t mark = reply.Mark();
+    size_t count = 0;
+    RETURN_IF_ERROR(ScanKeys(session, {.from = prefix}, NeedValue::kNo,
+                             [&](std::string_view key, const Current&) {
+                               if (!key.starts_with(prefix) || reply.overflowed()) return false;
+                               if (GlobMatch(pattern, key)) {
+                                 reply.Bulk(key);
+                                 ++count;
+                               }
+                               return true;
+                             }));
+    reply.CloseArray(mark, count);
+    return {};
+  });
+}
+
+Status RangeCommand(Session& session, Args args) {
+  ASSIGN_OR_RETURN(const RangeRequest request, ParseRange(args));
+  return Undivided(session, [&] { return ReplyRange(session, request); });
+}
+
+Status ScanCommand(Session& session, Args args) {
+  ASSIGN_OR_RETURN(const ScanRequest request, ParseScan(args));
+  return Undivided(session, [&] { return ReplyScan(session, request); });
 }
 
 }  // namespace warren

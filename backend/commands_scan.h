@@ -19,7 +19,8 @@ inline constexpr CommandInfo kScanCommands[] = {
      .summary = "returns the keys that match a glob pattern, in key order",
      .since = "1.0.0",
      .complexity = "O(N), or O(M) for the M keys that begin as the pattern does",
-     .handler = RunCommand<KeysCommand>},
+     .handler = RunCommand<KeysCommand>,
+     .locks = WantWholeDatabase},
     {.name = "range",
      .arity = -3,
      .flags = kReadOnly,
@@ -31,7 +32,8 @@ inline constexpr CommandInfo kScanCommands[] = {
          "is a key that begins with one of these signs; REVERSE goes from end down to start",
      .since = "warren 0.1",
      .complexity = "O(log N + M) for M keys",
-     .handler = RunCommand<RangeCommand>},
+     .handler = RunCommand<RangeCommand>,
+     .locks = WantWholeDatabase},
     {.name = "scan",
      .arity = -2,
      .flags = kReadOnly,
@@ -41,7 +43,8 @@ inline constexpr CommandInfo kScanCommands[] = {
                 "time are returned at least once, and any connection can go on",
      .since = "2.8.0",
      .complexity = "O(log N + count) for each call",
-     .handler = RunCommand<ScanCommand>},
+     .handler = RunCommand<ScanCommand>,
+     .locks = WantWholeDatabase},
 };
 
 }  // namespace warren

@@ -178,6 +178,7 @@ Status MSetCommand(Session& session, Args args) {
 
 Status MSetNxCommand(Session& session, Args args) {
   if (args.size() % 2 == 0) return WrongArity(args[0]);
+  if (args.size() == 3) return SetNxCommand(session, args);
   for (size_t i = 1; i < args.size(); i += 2) {
     ASSIGN_OR_RETURN(const bool found, Peek(session, session.database(), args[i]));
     if (found) {

@@ -19,7 +19,8 @@ inline constexpr CommandInfo kVacuumCommands[] = {
      .summary = "removes all expired keys, frees pages and cuts the file's free end off",
      .since = "warren 0.1",
      .complexity = "O(N), N being the number of keys",
-     .handler = RunCommand<VacuumCommand>},
+     .handler = RunCommand<VacuumCommand>,
+     .not_in_transaction = "it waits for other processes while locks are held"},
 };
 
 }  // namespace warren

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/clock.h"
 #include "conf/settings.h"
 #include "conf/shared_settings.h"
 #include "shmem/latch.h"
@@ -72,6 +73,7 @@ void ClientConnection::ExecuteReceived() {
         return session_.Close(CloseReason::kProtocol);
       case RequestParser::Outcome::kRequest:
         session_.Execute(parser_.args());
+        if (session_.in_transaction()) executed_us_ = MonotonicUs();
     }
     if (Latch::Pending()) session_.AttendToWakeUp();
     if (OverOutputLimit()) return session_.Close(CloseReason::kOutputLimit);
@@ -104,10 +106,17 @@ void ClientConnection::WaitToSend() {
   const bool input = stalled_ && !input_ended_;
   int64_t timeout_ms = kStallMs;
   if (stalled_) timeout_ms = input_ended_ ? kLastRepliesMs : (idle_ms == 0 ? -1 : idle_ms);
+  const int64_t patience_ms = TransactionPatienceMs();
+  const bool patience_first = patience_ms >= 0 && (timeout_ms < 0 || patience_ms < timeout_ms);
+  if (patience_first) timeout_ms = patience_ms;
   switch (io_.Wait(input, true, timeout_ms)) {
     case IoEvent::kInterrupted:
       return session_.AttendToWakeUp();
     case IoEvent::kTimeout:
+      if (patience_first) {
+        if (TransactionPatienceMs() == 0) session_.AbortIdle();
+        return;
+      }
       if (stalled_) session_.Close(input_ended_ ? CloseReason::kClient : CloseReason::kIdle);
       stalled_ = true;
       return;
@@ -154,7 +163,40 @@ void ClientConnection::ReleaseMemoryOnceIdle() {
   malloc_trim(0);
 }
 
+// How long others may still be kept waiting for this client's next request; -1: for ever, or nobody
+// is.
+int64_t ClientConnection::TransactionPatienceMs() const {
+  const int64_t timeout_ms = GetSettings().idle_in_transaction_timeout_ms;
+  if (timeout_ms == 0 || !session_.HoldsTransactionLocks()) return -1;
+  return std::max<int64_t>(timeout_ms - (MonotonicUs() - executed_us_) / 1000, 0);
+}
+
+// Returns when there is something to receive, when this process was woken, or with the transaction
+// aborted: then others need not wait any more, and this client may take its time.
+void ClientConnection::WaitInTransaction() {
+  for (;;) {
+    RenewSettings();
+    const int64_t patience_ms = TransactionPatienceMs();
+    if (patience_ms < 0) return;
+    switch (io_.Wait(true, false, patience_ms)) {
+      case IoEvent::kTimeout:
+        if (TransactionPatienceMs() == 0) return session_.AbortIdle();
+        break;
+      case IoEvent::kInterrupted:
+        session_.AttendToWakeUp();
+        if (!Open()) return;
+        break;
+      case IoEvent::kReady:
+      case IoEvent::kEnd:
+      case IoEvent::kBroken:
+        return;
+    }
+  }
+}
+
 void ClientConnection::Receive() {
+  if (session_.in_transaction()) WaitInTransaction();
+  if (!Open()) return;
   if (parser_.PendingBytes() == 0) ReleaseMemoryOnceIdle();
   size_t received = 0;
   const IoEvent event = io_.Receive(parser_.WritableSpace(), &received);
@@ -190,6 +232,7 @@ void ClientConnection::SendRest() {
 }
 
 void ClientConnection::Finish() {
+  session_.ReleaseLocks();  // before the client is waited for once more
   const CloseReason reason = session_.close_reason();
   if (reason != CloseReason::kOutputLimit && reason != CloseReason::kClient) SendRest();
   if (reason == CloseReason::kProtocol) io_.CloseGently();

@@ -31,6 +31,8 @@ class ClientConnection {
   void SendRest();
   void Receive();
   void ReleaseMemoryOnceIdle();
+  int64_t TransactionPatienceMs() const;
+  void WaitInTransaction();
   void TakeIn(IoEvent event, size_t received);
   void Finish();
 
@@ -39,6 +41,7 @@ class ClientConnection {
   RequestParser parser_;
   RequestLimits limits_;
   uint32_t limits_of_generation_ = 0;  // of the settings
+  int64_t executed_us_ = 0;            // MonotonicUs of the last command's end, in a transaction
   bool input_ended_ = false;
   bool stalled_ = false;  // the client has taken no replies for a while, though some wait for it
 };

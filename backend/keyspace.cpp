@@ -6,6 +6,8 @@
 #include <utility>
 
 #include "backend/arguments.h"
+#include "backend/settled_read.h"
+#include "backend/transaction.h"
 #include "conf/settings.h"
 #include "shmem/segment.h"
 #include "shmem/stats.h"
@@ -30,30 +32,6 @@ Status CheckKeyBytes(std::string_view key) {
                    limit);
 }
 
-std::string_view PrefixOf(ErrorCode code) {
-  switch (code) {
-    case ErrorCode::kNoSpace:
-      return "NOSPACE";
-    case ErrorCode::kCorrupt:
-      return "CORRUPT";
-    case ErrorCode::kIo:
-      return "IOERR";
-    case ErrorCode::kBusy:
-      return "BUSY";
-    case ErrorCode::kDeadlock:
-      return "DEADLOCK";
-    case ErrorCode::kLockTimeout:
-      return "LOCKTIMEOUT";
-    case ErrorCode::kAborted:
-      return "ABORTED";
-    case ErrorCode::kGeneric:
-    case ErrorCode::kShutdown:
-    case ErrorCode::kConflict:
-      break;
-  }
-  return "ERR";
-}
-
 // `read` is always called, also for a key that no store could hold.
 Result<bool> Read(Session& session, uint32_t database, std::string_view key, NeedValue need,
                   ReadCallback read) {
@@ -62,7 +40,64 @@ Result<bool> Read(Session& session, uint32_t database, std::string_view key, Nee
     return false;
   }
   MakeReplyRoom(session);
-  return Store::Read(database, key, session.now_ms(), need, read);
+  if (Transaction* const transaction = session.transaction(); transaction != nullptr) {
+    return transaction->Read(session.lock_wait(), database, key, need, read);
+  }
+  Result<bool> found = Store::Read(database, key, session.now_ms(), need, read);
+  if (found.ok() || found.error().code != ErrorCode::kConflict) return found;
+  return ReadSettled(session.lock_wait(), database, key, session.now_ms(), need, read);
+}
+
+// The lock of one key for one change, outside of transactions.
+class KeyLock {
+ public:
+  KeyLock(uint32_t database, std::string_view key)
+      : database_(DatabaseTag(database)), key_(KeyTag(database, key)) {}
+  ~KeyLock() {
+    if (has_key_) LockTable::Unlock(key_);
+    if (has_database_) LockTable::Unlock(database_);
+  }
+  KeyLock(const KeyLock&) = delete;
+  KeyLock& operator=(const KeyLock&) = delete;
+
+  Status Lock(const LockWait& wait) {
+    RETURN_IF_ERROR(LockTable::Lock(database_, TxLockMode::kIX, LockScope::kSession, wait));
+    has_database_ = true;
+    RETURN_IF_ERROR(LockTable::Lock(key_, TxLockMode::kX, LockScope::kSession, wait));
+    has_key_ = true;
+    return {};
+  }
+
+ private:
+  const LockTag database_, key_;
+  bool has_database_ = false, has_key_ = false;
+};
+
+// Queues up with whoever has the key locked. In a circle of waits this one lets go, and then queues
+// up behind those whom it stood in the way of: nobody would understand DEADLOCK as the answer to a
+// single SET.
+Result<Change::Kind> ModifyAsHolder(Session& session, uint32_t database, std::string_view key,
+                                    NeedValue need, DecideCallback decide) {
+  for (;;) {
+    KeyLock lock(database, key);
+    if (Status locked = lock.Lock(session.lock_wait()); !locked.ok()) {
+      if (locked.error().code == ErrorCode::kDeadlock) continue;
+      return locked.error();
+    }
+    session.RenewTime();  // the wait may have been long
+    return Store::Modify(database, key, session.now_ms(), need, decide, LockLook::kHolder);
+  }
+}
+
+Result<Change::Kind> ModifyKey(Session& session, uint32_t database, std::string_view key,
+                               NeedValue need, DecideCallback decide) {
+  MakeReplyRoom(session);
+  if (Transaction* const transaction = session.transaction(); transaction != nullptr) {
+    return transaction->Modify(session.lock_wait(), database, key, need, decide);
+  }
+  Result<Change::Kind> done = Store::Modify(database, key, session.now_ms(), need, decide);
+  if (done.ok() || done.error().code != ErrorCode::kConflict) return done;
+  return ModifyAsHolder(session, database, key, need, decide);
 }
 
 Status AsStatus(Result<bool>&& result) {
@@ -73,7 +108,8 @@ Status AsStatus(Result<bool>&& result) {
 }  // namespace
 
 void ReplyError(Session& session, const Error& error) {
-  session.reply().Error(fmt::format("{} {}", PrefixOf(error.code), error.message));
+  if (session.transaction() != nullptr) session.transaction()->NoteFailure(error);
+  session.reply().Error(fmt::format("{} {}", ErrorPrefix(error.code), error.message));
   if (error.code == ErrorCode::kShutdown) session.Close(CloseReason::kShutdown);
 }
 
@@ -105,8 +141,7 @@ Result<bool> LookUp(Session& session, std::string_view key) {
 Result<Change::Kind> Modify(Session& session, uint32_t database, std::string_view key,
                             NeedValue need, DecideCallback decide) {
   RETURN_IF_ERROR(CheckKeyBytes(key));
-  MakeReplyRoom(session);
-  return Store::Modify(database, key, session.now_ms(), need, decide);
+  return ModifyKey(session, database, key, need, decide);
 }
 
 Result<Change::Kind> ModifyExisting(Session& session, std::string_view key, NeedValue need,
@@ -115,8 +150,7 @@ Result<Change::Kind> ModifyExisting(Session& session, std::string_view key, Need
     decide(Current{}, 0);
     return Change::kKeep;
   }
-  MakeReplyRoom(session);
-  return Store::Modify(session.database(), key, session.now_ms(), need, decide);
+  return ModifyKey(session, session.database(), key, need, decide);
 }
 
 Status Put(Session& session, uint32_t database, std::string_view key, std::string_view value,
@@ -131,11 +165,11 @@ Status Put(Session& session, uint32_t database, std::string_view key, std::strin
 Result<bool> Erase(Session& session, uint32_t database, std::string_view key) {
   if (!CanExist(key)) return false;
   bool found = false;
-  RETURN_IF_ERROR(Store::Modify(database, key, session.now_ms(), NeedValue::kNo,
-                                [&](const Current& current, uint64_t) {
-                                  found = current.exists;
-                                  return Change{.kind = found ? Change::kErase : Change::kKeep};
-                                }));
+  RETURN_IF_ERROR(
+      ModifyKey(session, database, key, NeedValue::kNo, [&](const Current& current, uint64_t) {
+        found = current.exists;
+        return Change{.kind = found ? Change::kErase : Change::kKeep};
+      }));
   return found;
 }
 
@@ -145,6 +179,59 @@ Change PutUnlessPast(const Session& session, const Current& current, std::string
     return {.kind = current.exists ? Change::kErase : Change::kKeep};
   }
   return {.kind = Change::kPut, .value = value, .expire_at_ms = expire_at_ms};
+}
+
+Status LookUpForUpdate(Session& session, std::string_view key, NeedValue need, ReadCallback read) {
+  RETURN_IF_ERROR(CheckKeyBytes(key));
+  MakeReplyRoom(session);
+  Result<bool> found = session.transaction()->ReadForUpdate(session.lock_wait(), session.database(),
+                                                            key, need, read);
+  if (found.ok()) CountLookUp(*found);
+  return AsStatus(std::move(found));
+}
+
+Status Undivided(Session& session, FunctionRef<Status()> read) {
+  const Transaction* const transaction = session.transaction();
+  if (transaction != nullptr && !transaction->options().read_committed) return read();
+  const size_t start = session.output().size();
+  return ReadUndivided(session.lock_wait(), session.database(), [&] {
+    session.output().resize(start);
+    return read();
+  });
+}
+
+Status ScanKeys(Session& session, const Store::Range& range, NeedValue need,
+                FunctionRef<bool(std::string_view key, const Current&)> visit) {
+  if (Transaction* const transaction = session.transaction(); transaction != nullptr) {
+    return transaction->Scan(session.lock_wait(), session.database(), range, need, visit);
+  }
+  return Store::Scan(session.database(), range, session.now_ms(), need, visit);
+}
+
+Result<uint64_t> ScanKeysStep(Session& session, uint64_t cursor, uint32_t count,
+                              FunctionRef<void(std::string_view key)> visit) {
+  if (Transaction* const transaction = session.transaction(); transaction != nullptr) {
+    return transaction->ScanStep(session.lock_wait(), session.database(), cursor, count, visit);
+  }
+  return Store::ScanStep(session.database(), cursor, count, session.now_ms(), visit);
+}
+
+Result<std::optional<std::string>> FindRandomKey(Session& session) {
+  if (Transaction* const transaction = session.transaction(); transaction != nullptr) {
+    return transaction->RandomKey(session.lock_wait(), session.database());
+  }
+  return Store::RandomKey(session.database(), session.now_ms());
+}
+
+Result<uint64_t> CountKeys(Session& session) {
+  if (Transaction* const transaction = session.transaction(); transaction != nullptr) {
+    return transaction->KeyCount(session.lock_wait(), session.database());
+  }
+  return Store::KeyCount(session.database());
+}
+
+Status EmptyDatabase(Session& session, uint32_t database) {
+  return session.transaction()->Flush(session.lock_wait(), database);
 }
 
 Result<uint32_t> DatabaseArgument(std::string_view text) {

@@ -1,5 +1,8 @@
 // How do commands reach keys, and how do the store's failures reach the client?
 //
+// With a transaction in force (Session::transaction) all of this goes through it; else straight to
+// the store, where somebody's locks or a commit under way may be in the way: then it waits here.
+//
 // Handlers return a Status; RunCommand turns a failure into the one error reply, after taking back
 // what the handler had already written. So a handler writes its reply as it goes and leaves at the
 // first error.
@@ -11,10 +14,13 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
+#include <string>
 #include <string_view>
 
 #include "backend/command.h"
 #include "backend/session.h"
+#include "backend/wanted_locks.h"
 #include "base/function_ref.h"
 #include "base/result.h"
 #include "storage/store.h"
@@ -74,6 +80,25 @@ Result<bool> Erase(Session& session, uint32_t database, std::string_view key);
 // What to make of `current` so that it holds `value` until `expire_at_ms`: no key, if that is past.
 Change PutUnlessPast(const Session& session, const Current& current, std::string_view value,
                      int64_t expire_at_ms);
+
+// The value with the key locked for writing until the transaction in force ends.
+Status LookUpForUpdate(Session& session, std::string_view key, NeedValue need, ReadCallback read);
+
+// -- Many keys of the session's database, as in storage/store.h.
+
+// Calls `read`, which replies, so that it sees no half of any transaction. Outside of a
+// serializable transaction it may be called again, with the replies cut off: it starts from
+// scratch. The functions below go inside.
+Status Undivided(Session& session, FunctionRef<Status()> read);
+Status ScanKeys(Session& session, const Store::Range& range, NeedValue need,
+                FunctionRef<bool(std::string_view key, const Current&)> visit);
+Result<uint64_t> ScanKeysStep(Session& session, uint64_t cursor, uint32_t count,
+                              FunctionRef<void(std::string_view key)> visit);
+Result<std::optional<std::string>> FindRandomKey(Session& session);
+Result<uint64_t> CountKeys(Session& session);
+
+// Removes every key of a database, in the transaction in force: there is one.
+Status EmptyDatabase(Session& session, uint32_t database);
 
 // "DB index is out of range"
 Result<uint32_t> DatabaseArgument(std::string_view text);

@@ -4,7 +4,10 @@
 
 #include <new>
 
+#include "backend/batch.h"
 #include "backend/client_io.h"
+#include "backend/keyspace.h"
+#include "backend/transaction.h"
 #include "base/ascii.h"
 #include "base/check.h"
 #include "base/clock.h"
@@ -34,6 +37,11 @@ ClientInfo* OwnClientInfo() {
 
 // As Redis quotes what it did not understand: at most 128 bytes of it.
 std::string_view Clipped(std::string_view text) { return text.substr(0, 128); }
+
+// Of a command that may have many keys in a row.
+bool HasOneKey(const CommandInfo& info, Args args) {
+  return info.last_key < 0 && args.size() <= static_cast<size_t>(info.first_key + info.key_step);
+}
 
 }  // namespace
 
@@ -137,6 +145,9 @@ void Session::RefuseUnconfirmed(const Error& error) {
 }
 
 void Session::Reset() {
+  ReleaseLocks();
+  set_lock_timeout_ms(std::nullopt);
+  set_deadlock_timeout_ms(std::nullopt);
   set_synchronous_commit(std::nullopt);
   BackupSource::ReleaseLog();
   set_resp_version(2);
@@ -165,7 +176,7 @@ void Session::ShowCommand(const CommandInfo& info) {
     wall_offset_until_ns_ = lap_started_ns_ + kWallClockIntervalNs;
   }
   const int64_t wall_us = lap_started_ns_ / 1000 + wall_offset_us_;
-  now_ms_ = wall_us / 1000;
+  now_ms_ = interactive_ == nullptr ? wall_us / 1000 : interactive_->now_ms();
   client_->last_active_us.store(wall_us, std::memory_order_relaxed);
   client_->in_command.store(1, std::memory_order_relaxed);
   if (titled_command_ != &info) SetProcessTitleActivity(info.name);
@@ -189,36 +200,63 @@ void Session::Dispatch(Args args) {
   reply_.BeginCommand();
   if (info == nullptr) return RejectUnknown(args, container);
   if (!ArityFits(*info, args.size())) {
-    Stats::AddRejected(CommandIndex(*info));
-    return reply_.Error(fmt::format("ERR wrong number of arguments for '{}' command", info->name));
+    return Reject(*info, fmt::format("ERR wrong number of arguments for '{}' command", info->name));
   }
   if (!MayExecute() && (info->flags & kNoAuth) == 0) {
-    Stats::AddRejected(CommandIndex(*info));
     Stats::Add(StatId::kAuthFailures);
-    return reply_.Error("NOAUTH Authentication required.");
+    return Reject(*info, "NOAUTH Authentication required.");
   }
+  if (in_transaction() && RefusedInside(*info)) return;
   Run(*info, args);
 }
 
+void Session::Reject(const CommandInfo& info, std::string_view text) {
+  Stats::AddRejected(CommandIndex(info));
+  reply_.Error(text);
+}
+
 void Session::Run(const CommandInfo& info, Args args) {
-  const size_t start = output_.size();
   ShowCommand(info);
+  RunHandler(info, args);
+  client_->in_command.store(0, std::memory_order_relaxed);
+}
+
+void Session::RunInBatch(const CommandInfo& info, Args args) {
+  reply_.BeginCommand();
+  RunHandler(info, args);
+}
+
+void Session::RunHandler(const CommandInfo& info, Args args) {
+  const size_t start = output_.size();
   try {
-    info.handler(*this, args);
+    CallHandler(info, args);
   } catch (const std::bad_alloc&) {
     // With a lock held the exception may have left something half done that others rely on.
     CHECK(HeldLockCount() == 0, "out of memory in '{}' with locks held", info.name);
     output_.resize(start);
-    reply_.Error("ERR out of memory");
+    const Error error{ErrorCode::kGeneric, "out of memory"};
+    // It may have come in the middle of a change, and is not the last one.
+    if (transaction_ != nullptr) transaction_->Abort(error, Transaction::Locks::kRelease);
+    ReplyError(*this, error);
   }
   // What is left of a reply that was cut off could be read as another, whole one.
   if (reply_.overflowed()) output_.resize(start);
-  client_->in_command.store(0, std::memory_order_relaxed);
   unreported_ns_ += LapNs();
   Stats::Add(StatId::kCommands);
   Stats::AddCommand(CommandIndex(info), static_cast<uint64_t>(unreported_ns_ / 1000),
                     reply_.failed());
   unreported_ns_ %= 1000;
+}
+
+// Most commands are on one key and outside of transactions.
+void Session::CallHandler(const CommandInfo& info, Args args) {
+  if (transaction_ != nullptr) [[unlikely]] {
+    (info.flags & kWrite) != 0 ? RunStatement(info, args) : info.handler(*this, args);
+  } else if ((info.flags & kBatch) != 0 && !HasOneKey(info, args)) {
+    RunCommandAsBatch(*this, info, args);
+  } else {
+    info.handler(*this, args);
+  }
 }
 
 void Session::RejectUnknown(Args args, const CommandInfo* container) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -12,6 +13,10 @@
 #include "shmem/proc.h"
 
 namespace warren {
+
+class Transaction;
+struct TransactionOptions;
+struct LockWait;
 
 enum class CloseReason : uint8_t {
   kNone,
@@ -28,11 +33,12 @@ enum class CloseReason : uint8_t {
 // next command runs.
 enum class ReplyMode : uint8_t { kOn, kOff, kSkipNext, kSkipThis };
 
-// One per backend process. Commands reach everything through it; later: the open transaction.
+// One per backend process. Commands reach everything through it.
 class Session {
  public:
   // `socket_fd` may be -1 where there is no client (tests).
   explicit Session(int socket_fd);
+  ~Session();  // every lock is let go
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
@@ -41,6 +47,7 @@ class Session {
   uint32_t database() const { return database_; }
   void set_database(uint32_t database);       // and in ClientInfo, process title
   int64_t now_ms() const { return now_ms_; }  // the command's start; constant within a command
+  void RenewTime();  // after a wait; not in a BEGIN's transaction, where time stands still
   uint64_t client_id() const { return client_id_; }
   int socket_fd() const { return socket_fd_; }
   bool authenticated() const { return authenticated_; }
@@ -58,6 +65,30 @@ class Session {
   void MakeDurable();
   void set_reply_mode(ReplyMode mode) { reply_mode_ = mode; }
   ReplyMode reply_mode() const { return reply_mode_; }
+
+  // -- Transactions (session_transaction.cpp).
+
+  // The one in force, BEGIN's or a batch: keyspace.h goes through it. Null: none.
+  Transaction* transaction() { return transaction_; }
+  void set_transaction(Transaction* batch) { transaction_ = batch; }  // batch.h
+  // Between BEGIN and its end, aborted or not.
+  bool in_transaction() const { return interactive_ != nullptr; }
+  void Begin(const TransactionOptions& options);
+  Status Commit();
+  void Rollback();
+  // The client has been thinking for too long: aborts, so that nobody waits for it any more.
+  void AbortIdle();
+  // Is there anything that others may be waiting for while the client thinks?
+  bool HoldsTransactionLocks() const;
+  // Everything, whatever its scope: this session has come to its end.
+  void ReleaseLocks();
+
+  // How this session waits for locks: by the settings, or what SESSION SET says instead.
+  LockWait lock_wait();
+  int64_t lock_timeout_ms() const;
+  int64_t deadlock_timeout_ms() const;
+  void set_lock_timeout_ms(std::optional<int64_t> ms) { lock_timeout_ms_ = ms; }
+  void set_deadlock_timeout_ms(std::optional<int64_t> ms) { deadlock_timeout_ms_ = ms; }
 
   // What others see of this session: in its process slot, or a private one where there is none.
   ClientInfo& client() { return *client_; }
@@ -83,6 +114,9 @@ class Session {
 
   // Finds, checks (arity, authentication) and runs one command, appending exactly one reply.
   void Execute(Args args);
+  // Runs one of a batch's commands as Execute would, but within the transaction in force, at the
+  // time of the batch, and without the checks.
+  void RunInBatch(const CommandInfo& info, Args args);
 
   // Replies so far of the batch under way; see client_io.h for when they leave.
   std::string& output() { return output_; }
@@ -92,7 +126,13 @@ class Session {
   void NoteReply(size_t start);
   void RefuseUnconfirmed(const Error& error);
   void Dispatch(Args args);
+  // Refused by the transaction that is open? The error is written then.
+  bool RefusedInside(const CommandInfo& info);
+  void Reject(const CommandInfo& info, std::string_view text);
   void Run(const CommandInfo& info, Args args);
+  void RunHandler(const CommandInfo& info, Args args);
+  void CallHandler(const CommandInfo& info, Args args);
+  void RunStatement(const CommandInfo& info, Args args);
   void RejectUnknown(Args args, const CommandInfo* container);
   void ShowCommand(const CommandInfo& info);
   int64_t LapNs();
@@ -106,6 +146,14 @@ class Session {
   bool authenticated_ = false;
   ReplyMode reply_mode_ = ReplyMode::kOn;
   std::optional<bool> synchronous_commit_;
+  std::optional<int64_t> lock_timeout_ms_;
+  std::optional<int64_t> deadlock_timeout_ms_;
+  std::unique_ptr<Transaction> interactive_;
+  Transaction* transaction_ = nullptr;
+  struct Attend {
+    Session* session;
+    Status operator()() const;
+  } attend_{this};
   // Replies in output_ that speak of changes which may not be durable, and where they begin.
   size_t unconfirmed_replies_ = 0;
   size_t unconfirmed_from_ = 0;

@@ -1,0 +1,72 @@
+#include "backend/batch.h"
+
+#include "backend/keyspace.h"
+#include "backend/session.h"
+#include "backend/transaction.h"
+
+namespace warren {
+namespace {
+
+// Makes a transaction the session's for as long as it lives.
+class InForce {
+ public:
+  InForce(Session& session, Transaction* transaction) : session_(session) {
+    session.set_transaction(transaction);
+  }
+  ~InForce() { session_.set_transaction(nullptr); }
+  InForce(const InForce&) = delete;
+  InForce& operator=(const InForce&) = delete;
+
+ private:
+  Session& session_;
+};
+
+// Whatever becomes of a batch, its locks go.
+struct LockRelease {
+  ~LockRelease() { LockTable::ReleaseAll(LockScope::kTransaction); }
+};
+
+Status RunOnce(Session& session, const WantedLocks& wanted, uint64_t max_bytes,
+               FunctionRef<Result<BatchEnd>()> body) {
+  const LockRelease release;
+  LockTable::BeginTransaction();
+  RETURN_IF_ERROR(Transaction::LockAll(session.lock_wait(), wanted));
+  session.RenewTime();  // the locks may have taken long
+  Transaction transaction({}, session.now_ms(), max_bytes);
+  Result<BatchEnd> end = BatchEnd::kRollback;
+  {
+    const InForce guard(session, &transaction);
+    end = body();
+  }
+  if (transaction.aborted()) return *transaction.abort_reason();
+  if (!end.ok()) return std::move(end).error();
+  if (*end == BatchEnd::kRollback) return {};
+  return transaction.Commit();
+}
+
+}  // namespace
+
+Status RunAsBatch(Session& session, const WantedLocks& wanted, uint64_t max_bytes,
+                  FunctionRef<Result<BatchEnd>()> body) {
+  const size_t start = session.output().size();
+  for (;;) {
+    Status status = RunOnce(session, wanted, max_bytes, body);
+    if (status.ok()) return status;
+    session.output().resize(start);
+    if (status.error().code != ErrorCode::kDeadlock) return status;
+    session.reply().BeginCommand();
+  }
+}
+
+void RunCommandAsBatch(Session& session, const CommandInfo& info, Args args) {
+  WantedLocks wanted;
+  CollectLocks(info, args, session.database(), &wanted);
+  // The command's own arguments and values bound what it can need.
+  const Status status = RunAsBatch(session, wanted, 0, [&]() -> Result<BatchEnd> {
+    info.handler(session, args);
+    return session.reply().failed() ? BatchEnd::kRollback : BatchEnd::kCommit;
+  });
+  if (!status.ok()) ReplyError(session, status.error());
+}
+
+}  // namespace warren
