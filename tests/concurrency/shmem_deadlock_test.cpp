@@ -239,6 +239,35 @@ TEST_CASE("who only waits behind a circle is not its victim") {
   CHECK(stage.granted.load() == 2);
 }
 
+TEST_CASE("one search ends all circles also those that the searcher is not on") {
+  // Two circles of two that never look themselves, and one who waits for something else and does.
+  const LockTableWorld world;
+  REQUIRE(TryLocked(NumberedKey(100), Mode::kX));
+  SharedRegion region(8192);
+  Stage& stage = *region.Allocate<Stage>();
+  const bool ok = RunActors(ActorForm::kProcesses, 5, [&](int member) {
+    LockTableWorld::BecomeChild(static_cast<SlotIndex>(member + 1));
+    LockTable::BeginTransaction();
+    bool good = TryLocked(NumberedKey(member), Mode::kX);
+    stage.step.fetch_add(1);
+    good &= stage.Await(5);
+    if (member < 4) {
+      good &= stage.Note(LockTable::Lock(NumberedKey(member ^ 1), Mode::kX, kTx, Patient()));
+    } else {
+      good &= WaitFor([] { return WaitingCount() == 4; });
+      LockWait once = Patient(100);
+      once.timeout_ms = 150;  // one search
+      const Status status = LockTable::Lock(NumberedKey(100), Mode::kX, kTx, once);
+      good &= !status.ok() && status.error().code == ErrorCode::kLockTimeout;
+    }
+    LockTableWorld::LeaveProcess();
+    return good;
+  });
+  CHECK(ok);
+  CHECK(stage.victims.load() == 2);
+  CHECK(stage.granted.load() == 2);
+}
+
 TEST_CASE("a victim that does not look itself is woken and its next wait is another one") {
   const LockTableWorld world;
   REQUIRE(TryLocked(NumberedKey(2), Mode::kX));
