@@ -6,6 +6,7 @@
 
 #include "backend/transaction.h"
 #include "base/check.h"
+#include "shmem/latch.h"
 #include "shmem/segment.h"
 
 namespace warren {
@@ -22,16 +23,21 @@ std::mt19937_64& Random() {
 
 // A writer looks for locks with its leaf locked and counts its key a moment later: one that looked
 // before the database was locked may still be about to. Later ones see the lock. Whoever began has
-// an Operation (storage/operation.h), and none of these waits for a lock or a client.
-void WaitForRunningOperations() {
+// an Operation (storage/operation.h), and none of these waits for a lock or a client. kShutdown:
+// this process was told to end while it waited.
+Status WaitForRunningOperations(const LockWait& wait) {
   for (const Proc& proc : Segment::Procs().slots()) {
     const Lsn begun = proc.op_start.load();
     if (begun == 0 || &proc == ProcArray::SelfOrNull()) continue;
     const auto running = [&] {
       return proc.op_start.load() == begun && proc.life.load() == ProcLife::kRunning;
     };
-    while (running()) sched_yield();
+    while (running()) {
+      sched_yield();
+      if (Latch::Pending()) RETURN_IF_ERROR(wait.attend());
+    }
   }
+  return {};
 }
 
 }  // namespace
@@ -204,7 +210,7 @@ Result<uint64_t> Transaction::KeyCount(const LockWait& wait, uint32_t database) 
   RETURN_IF_ERROR(LockForScan(wait, database));
   uint64_t count = 0;
   if (!Emptied(database)) {
-    if (!options_.read_committed) WaitForRunningOperations();
+    if (!options_.read_committed) RETURN_IF_ERROR(WaitForRunningOperations(wait));
     count = Store::KeyCount(database);
   }
   const auto [begin, end] = ChangesOf(database);

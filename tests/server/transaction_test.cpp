@@ -2,8 +2,10 @@
 // any kind leaves behind.
 #include <doctest/doctest.h>
 
+#include <atomic>
 #include <csignal>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "tests/server/server_fixture.h"
@@ -403,6 +405,58 @@ TEST_CASE("the pool of locks runs out for one command and for nobody else") {
   CHECK(server.Command("SET", "other", "1").ok());
   CHECK(a("COMMIT").ok());
   CHECK(server.Command("DBSIZE").integer == locked + 1);
+  CHECK(NoLockIsLeft(server));
+}
+
+TEST_CASE("KEYS, DBSIZE, RANGE and SCAN outside of transactions show no half of one") {
+  Server server({"--synchronous_commit", "off"});
+  // Every transaction puts or removes all five keys of a set.
+  constexpr int kSets = 2;
+  std::atomic<bool> stop = false;
+  std::atomic<int> failures = 0;
+  const auto write = [&](int set) {
+    Connection client = server.Connect();
+    std::vector<std::string> put{"MSET"}, remove{"DEL"};
+    for (int i = 0; i < 5; ++i) {
+      const std::string key = "s" + std::to_string(set) + ":" + std::to_string(i);
+      put.insert(put.end(), {key, "v"});
+      remove.push_back(key);
+    }
+    while (!stop) {
+      if (!client.Send(put).ok() || client.Send(remove).integer != 5) ++failures;
+    }
+  };
+  std::vector<std::thread> writers;
+  for (int set = 0; set < kSets; ++set) writers.emplace_back(write, set);
+  Connection reader = server.Connect(), inside = server.Connect();
+  int seen_some = 0, halves = 0;
+  const auto look = [&](size_t keys) {
+    seen_some += keys > 0;
+    halves += keys % 5 != 0;
+  };
+  const auto look_at_all = [&](Connection& client) {
+    look(client("KEYS", "*").elements.size());
+    look(static_cast<size_t>(client("DBSIZE").integer));
+    look(client("RANGE", "-", "+").elements.size());
+    look(client("SCAN", "0", "COUNT", "1000").elements.at(1).elements.size());
+  };
+  for (int round = 0; round < 10'000 && (round < 300 || seen_some < 500); ++round) {
+    look_at_all(reader);
+    CHECK(inside("BEGIN", "ISOLATION", "READ", "COMMITTED").ok());
+    look_at_all(inside);
+    CHECK(inside("COMMIT").ok());
+    CHECK(inside("BEGIN", "READ", "ONLY").ok());
+    const size_t count = static_cast<size_t>(inside("DBSIZE").integer);
+    look(count);
+    CHECK(inside("KEYS", "*").elements.size() == count);
+    CHECK(inside("COMMIT").ok());
+  }
+  stop = true;
+  for (std::thread& writer : writers) writer.join();
+  CHECK(failures == 0);
+  CHECK(seen_some >= 500);
+  CHECK(halves == 0);
+  CHECK(server.Command("DBSIZE").integer == 0);
   CHECK(NoLockIsLeft(server));
 }
 
