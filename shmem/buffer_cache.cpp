@@ -139,6 +139,19 @@ SharedPage ExclusivePage::Downgrade() && {
 
 void BufferCache::Bind(PageIo* io) { SetPageIo(io); }
 
+bool BufferCache::IsUnchanged(BufferIndex buffer, PageNo page_no, Lsn lsn) noexcept {
+  const BufferDescriptor& descriptor = g_buffer_pool.descriptors[buffer];
+  const auto holds = [&] {
+    const BufferState state = descriptor.Load();
+    return state.Holds(page_no) && state.valid();
+  };
+  if (!holds()) return false;
+  // A page begins with its LSN, which a change stores last (relaxed: the two looks at the
+  // descriptor are the fence that matters, and a change that comes later is one that came later).
+  Lsn& found = *reinterpret_cast<Lsn*>(g_buffer_pool.Page(buffer));
+  return std::atomic_ref<Lsn>(found).load(std::memory_order_acquire) == lsn && holds();
+}
+
 void BufferCache::SetLogFlushHook(Status (*flush_log)(Lsn lsn)) { SetBufferLogFlush(flush_log); }
 
 bool BufferCache::FindShared(PageNo page_no, SharedPage* page) NO_THREAD_SAFETY_ANALYSIS {

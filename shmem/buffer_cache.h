@@ -41,6 +41,7 @@ class [[nodiscard]] SharedPage {
   ~SharedPage() { Release(); }
   void Release();
   bool held() const { return buffer_ != kNoBuffer; }
+  BufferIndex buffer() const { return buffer_; }
   PageNo page_no() const { return page_no_; }
   const std::byte* bytes() const { return bytes_; }
   template <typename T>
@@ -96,6 +97,9 @@ class BufferCache {
 
   // Called with the page's LSN before it is written out; returns when the log is durable up to it.
   static void SetLogFlushHook(Status (*flush_log)(Lsn lsn));
+
+  // Is the page still in that buffer, with this LSN? Takes no lock.
+  static bool IsUnchanged(BufferIndex buffer, PageNo page_no, Lsn lsn) noexcept;
 
   // The page, read from disk if need be. May sleep for the content lock and for the disk; the
   // caller may hold other pages only in the order of tranche_list.def. Errors: kCorrupt, kIo

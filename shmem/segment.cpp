@@ -57,6 +57,8 @@ enum Structure : size_t {
   kVacuum,
   kWalRing,
   kDatabaseCounts,
+  kKeyRemovals,
+  kSlotReserves,
   kStatBlocks,
   kStatBaseline,
   kMiniTransactions,
@@ -186,6 +188,20 @@ constexpr std::array<StructureRow, kStructureCount> kSharedStructures = {{
      .init = [](std::byte* at,
                 const Config& config) { InitArray<DatabaseCounts>(at, config.database_count); },
      .help = "keys, and keys with an expiry time, of each database"},
+    {.id = kKeyRemovals,
+     .name = "key_removals",
+     .alignment = kLine,
+     .bytes = [](const Config&) { return kRemovalCounters * sizeof(std::atomic<uint64_t>); },
+     .init = [](std::byte* at,
+                const Config&) { InitArray<std::atomic<uint64_t>>(at, kRemovalCounters); },
+     .help = "how often keys were erased, by the hash of the key"},
+    {.id = kSlotReserves,
+     .name = "slot_reserves",
+     .alignment = kLine,
+     .bytes = [](const Config& config) { return config.slot_count() * sizeof(SlotReserve); },
+     .init = [](std::byte* at,
+                const Config& config) { InitArray<SlotReserve>(at, config.slot_count()); },
+     .help = "pages and log that each process's commit may still use when the disk is full"},
     {.id = kStatBlocks,
      .name = "statistics",
      .alignment = kLine,
@@ -451,6 +467,13 @@ std::span<std::byte> Segment::WalRing() { return {At(kWalRing), g_segment.config
 DatabaseCounts& Segment::Database(uint32_t database) {
   CHECK(database < g_segment.config.database_count, "there is no database {}", database);
   return reinterpret_cast<DatabaseCounts*>(At(kDatabaseCounts))[database];
+}
+
+std::span<SlotReserve> Segment::Reserves() {
+  return {reinterpret_cast<SlotReserve*>(At(kSlotReserves)), g_segment.config.slot_count()};
+}
+std::atomic<uint64_t>& Segment::KeyRemovals(uint64_t hash) {
+  return reinterpret_cast<std::atomic<uint64_t>*>(At(kKeyRemovals))[hash % kRemovalCounters];
 }
 
 std::byte* Segment::SettingsArea() { return At(kSettingsArea); }

@@ -56,7 +56,21 @@ struct DatabaseCounts {
   // (storage/commit.h). Written under the WAL insert lock.
   std::atomic<uint64_t> commits_begun;
   std::atomic<uint64_t> commits_ended;
+  // Raised under the root's and the catalog's lock, before and after the database is emptied
+  // (KeyStamp, storage/store.h).
+  std::atomic<uint64_t> flushes;
 };
+
+// What the slot's commit may still use when the disk is full (storage/commit_reserve.h).
+struct SlotReserve {
+  // Behind the data file's end. Raised under the data file lock, shared; taken from by whoever
+  // makes the commit's changes.
+  std::atomic<PageNo> pages;
+  std::atomic<uint64_t> log_bytes;  // written under the WAL insert lock
+};
+
+// A key's removals are counted together with those of others whose hash has the same remainder.
+inline constexpr uint32_t kRemovalCounters = 4096;
 
 // Server-wide facts with one writer each.
 struct ServerState {
@@ -115,6 +129,9 @@ class Segment {
   static VacuumState& Vacuum();
   static std::span<std::byte> WalRing();
   static DatabaseCounts& Database(uint32_t database);
+  static std::span<SlotReserve> Reserves();  // by slot
+  // How often keys with such a hash were erased: raised under the leaf's lock, before the record.
+  static std::atomic<uint64_t>& KeyRemovals(uint64_t hash);
   // Opaque areas of modules that define their own contents.
   static std::byte* SettingsArea();  // conf/shared_settings.h: kSharedSettingsBytes
   static std::byte* MiniTransactionArea(SlotIndex slot);  // kMiniTransactionAreaBytes each

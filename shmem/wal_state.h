@@ -32,6 +32,8 @@ struct WalState {
   std::atomic<Lsn> log_begin;
   // WallClockUs of the newest time mark in the log (storage/wal_time.h).
   std::atomic<int64_t> time_marked_us;
+  // The sum of all SlotReserve::log_bytes: so many bytes behind `insert` are kept for commits.
+  std::atomic<uint64_t> reserved_bytes;
 
   // -- Written under the WAL segment lock.
   // The end of the last segment that exists in full. `insert` never passes it, so that a full disk
@@ -74,6 +76,8 @@ struct WalState {
   // -- Written under the data file lock; lowered under the lock of the map page concerned, too.
   // Where the data file ends (storage/README.md, "The file's end").
   std::atomic<PageNo> data_file_pages;
+  // How many pages the file has room for on disk: those behind its end are kept for commits.
+  std::atomic<PageNo> data_file_allocated;
 
   // -- Written by the checkpointer, or by whoever failed to cut the data file.
   // The errno of a failed sync of the data file, after which nothing is accepted; or 0.

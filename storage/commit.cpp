@@ -17,6 +17,7 @@
 #include "shmem/segment.h"
 #include "storage/commit_apply.h"
 #include "storage/commit_record.h"
+#include "storage/commit_reserve.h"
 #include "storage/leaf_change.h"
 #include "storage/lsn_text.h"
 #include "storage/overflow.h"
@@ -168,13 +169,15 @@ constexpr int64_t kComplainEveryMs = 10'000;
 // Waits a moment before the next try, and says now and then why.
 class Patience {
  public:
-  void Wait(const Error& error) {
+  Status Wait(const Error& error) {
     if (MonotonicMs() >= next_line_ms_) {
       next_line_ms_ = MonotonicMs() + kComplainEveryMs;
       log::Error("a commit cannot be completed, its locks are kept until it can: {}",
                  error.message);
     }
+    RETURN_IF_FAULT(kCommitWait);
     poll(nullptr, 0, kRetryMs);
+    return {};
   }
 
  private:
@@ -185,22 +188,24 @@ bool MayPass(const Error& error) {
   return error.code == ErrorCode::kNoSpace || error.code == ErrorCode::kBusy;
 }
 
+// A page is damaged, and this key with it; everything else can go on, as in redo.
+Status UnlessDamaged(Status status) {
+  if (status.ok() || status.error().code != ErrorCode::kCorrupt) return status;
+  log::Error("a change of a commit is lost: {}", status.error().message);
+  return {};
+}
+
 Status MakeSurely(const LoggedChange& change, int64_t now_ms) {
   for (Patience patience;;) {
-    Status status = MakeChange(change, now_ms);
+    Status status = UnlessDamaged(MakeChange(change, now_ms));
     if (status.ok()) return status;
     if (StorageHasFailed()) return StorageFailure();
-    if (status.error().code == ErrorCode::kCorrupt) {
-      // A page is damaged, and this key with it; everything else can go on, as in redo.
-      log::Error("a change of a commit is lost: {}", status.error().message);
-      return {};
-    }
     if (!MayPass(status.error())) {
       // The start finishes the commit, if the disk lets it.
       DeclareDataFileFailed(EIO);
       return status;
     }
-    patience.Wait(status.error());
+    RETURN_IF_ERROR(patience.Wait(status.error()));
   }
 }
 
@@ -217,14 +222,18 @@ Result<WalInsertion> BeginSurely(size_t body_bytes) {
   for (Patience patience;;) {
     Result<WalInsertion> insertion = WalInsertion::Begin(body_bytes);
     if (insertion.ok() || !MayPass(insertion.error())) return insertion;
-    patience.Wait(insertion.error());
+    RETURN_IF_ERROR(patience.Wait(insertion.error()));
   }
 }
 
 // All changes are made. With the insert lock, so that no death comes between these stores.
-Status LogEnd(Proc& proc, Lsn first, const std::vector<uint32_t>& ended) {
+enum class Wait : uint8_t { kNo, kForRoom };
+
+Status LogEnd(Proc& proc, Lsn first, const std::vector<uint32_t>& ended, Wait wait) {
   const CommitEndHead head{.first_lsn = first};
-  ASSIGN_OR_RETURN(WalInsertion insertion, BeginSurely(sizeof head));
+  ASSIGN_OR_RETURN(WalInsertion insertion, wait == Wait::kForRoom
+                                               ? BeginSurely(sizeof head)
+                                               : WalInsertion::Begin(sizeof head));
   insertion.Publish(kCommitEnd, 0, std::as_bytes(std::span(&head, 1)), {}, 0, nullptr);
   for (const uint32_t database : ended) Segment::Database(database).commits_ended.fetch_add(1);
   // In this order: commit_end means nothing without the other.
@@ -245,16 +254,19 @@ Status CommitChanges(std::span<const CommitOp> ops, int64_t now_ms) {
     chains.Keep();
     return {};
   }
+  CommitReserve reserve(ProcArray::SelfOwner().slot);
+  RETURN_IF_ERROR(reserve.Take(NeedOf(changes)));
   ASSIGN_OR_RETURN(const CommitPlace place, CommitLogger(now_ms).Log(changes));
   chains.Keep();
   RETURN_IF_ERROR(MakeAll(changes, now_ms));
-  return LogEnd(ProcArray::Self(), place.first, DatabasesOf(changes));
+  return LogEnd(ProcArray::Self(), place.first, DatabasesOf(changes), Wait::kForRoom);
 }
 
 Status FinishCommit(Owner owner) {
   Proc& proc = Segment::Procs()[owner.slot];
   if (proc.generation.load() != owner.generation) return {};
   const CommitPlace place{proc.commit_lsn.load(), proc.commit_end.load()};
+  const CommitReserve reserve(owner.slot);  // given back in any case
   if (place.first == 0) return {};
   if (place.end == 0 || place.end > Wal::InsertPosition()) {  // no commit record
     StoreAfter(proc.commit_lsn, Lsn{0});
@@ -265,7 +277,7 @@ Status FinishCommit(Owner owner) {
   RETURN_IF_ERROR(MakeAll(commit.changes, commit.now_ms));
   log::Notice("the commit at {} of a process that died is finished, {} changes",
               FormatLsn(place.first), commit.changes.size());
-  return LogEnd(proc, place.first, DatabasesOf(commit.changes));
+  return LogEnd(proc, place.first, DatabasesOf(commit.changes), Wait::kForRoom);
 }
 
 Status FinishUnfinished(std::span<const CommitPlace> places) {
@@ -281,8 +293,13 @@ Status FinishUnfinished(std::span<const CommitPlace> places) {
   }
   const ChainProtection protection(std::move(heads));
   for (const LoggedCommit& commit : commits) {
-    RETURN_IF_ERROR(MakeAll(commit.changes, commit.now_ms));
-    RETURN_IF_ERROR(LogEnd(ProcArray::Self(), commit.place.first, {}));
+    // Nobody waits: who can't start for want of room says so.
+    for (const LoggedChange& change : commit.changes) {
+      RETURN_IF_FAULT(kCommitChange);
+      RETURN_IF_ERROR(UnlessDamaged(MakeChange(change, commit.now_ms)));
+    }
+    RETURN_IF_FAULT(kCommitEnd);
+    RETURN_IF_ERROR(LogEnd(ProcArray::Self(), commit.place.first, {}, Wait::kNo));
   }
   log::Notice("redo: {} commits were logged and not finished; they are now", commits.size());
   return {};

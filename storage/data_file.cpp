@@ -13,6 +13,7 @@
 #include "base/file.h"
 #include "shmem/segment.h"
 #include "shmem/stats.h"
+#include "storage/commit_reserve.h"
 #include "storage/page.h"
 #include "storage/storage_failure.h"
 
@@ -77,20 +78,26 @@ Status DataFile::OpenAs(const std::string& path, const std::string& directory, i
   read_only_ = (flags & O_ACCMODE) == O_RDONLY;
   directory_ = directory;
   page_count_ = &own_page_count_;
+  allocated_ = &own_allocated_;
   ASSIGN_OR_RETURN(const PageNo pages, PagesInFile());
   page_count_->store(pages);
+  allocated_->store(pages);
   return {};
 }
 
-void DataFile::SharePageCount(std::atomic<PageNo>* shared) {
+void DataFile::SharePageCount(std::atomic<PageNo>* shared, std::atomic<PageNo>* allocated) {
   shared->store(page_count());
   page_count_ = shared;
+  allocated->store(allocated_->load());
+  allocated_ = allocated;
 }
 
 void DataFile::Close() {
   fd_.Reset();
   page_count_ = &own_page_count_;
   own_page_count_ = 0;
+  allocated_ = &own_allocated_;
+  own_allocated_ = 0;
 }
 
 Result<PageNo> DataFile::PagesInFile() const {
@@ -157,9 +164,43 @@ Status DataFile::Allocate(PageNo first, PageNo count) {
 Status DataFile::GrowTo(PageNo page_count) {
   const PageNo end = this->page_count();
   if (page_count <= end) return {};
-  if (!read_only_) RETURN_IF_ERROR(Allocate(end, page_count - end));
+  if (!read_only_) RETURN_IF_ERROR(AllocateTo(page_count));
   page_count_->store(page_count);
   return {};
+}
+
+// With the data file lock, or alone.
+Status DataFile::AllocateTo(uint64_t page_count) {
+  const PageNo end = allocated_->load();
+  if (page_count <= end) return {};
+  const auto wanted = static_cast<PageNo>(page_count);
+  RETURN_IF_ERROR(Allocate(end, wanted - end));
+  allocated_->store(wanted);
+  return {};
+}
+
+Status DataFile::Reserve(PageNo pages) {
+  std::atomic<PageNo>& own = ReserveInUse()->pages;
+  {
+    const SharedLock lock(Segment::DataFileLock());
+    // First stored, then counted: of two who do so at once, one counts both.
+    own.store(pages);
+    if (page_count() + ReservedPages() <= allocated_->load()) return {};
+  }
+  const ExclusiveLock lock(Segment::DataFileLock());
+  if (StorageHasFailed()) return StorageFailure();
+  Status allocated = AllocateTo(page_count() + ReservedPages());
+  if (!allocated.ok()) own.store(0);
+  return allocated;
+}
+
+// With the data file lock. One page: what is in the file may go to anybody.
+bool DataFile::DrawOnReserve() {
+  SlotReserve* const own = ReserveInUse();
+  if (own == nullptr || own->pages.load() == 0 || page_count() >= allocated_->load()) return false;
+  own->pages.fetch_sub(1);
+  page_count_->fetch_add(1);
+  return true;
 }
 
 Status DataFile::CutToEnd() {
@@ -174,6 +215,7 @@ Status DataFile::CutToEnd() {
   Stats::Add(StatId::kDataFileSyncs);
   if (fsync(fd_.get()) != 0) return SystemError(errno, kFileName, "cannot sync");
   FAULT_POINT(kCutDone);
+  allocated_->store(page_count());
   return {};
 }
 
@@ -188,12 +230,13 @@ Status DataFile::GrowBeyond(PageNo known_count) {
   if (StorageHasFailed()) return StorageFailure();
   ScopedWait wait(WaitEvent::kDataFileExtend);
   for (PageNo chunk = ChunkAt(page_count());; chunk /= 2) {
-    Status status = Allocate(page_count(), chunk);
+    Status status = AllocateTo(page_count() + chunk + ReservedPages());
     if (status.ok()) {
       page_count_->store(page_count() + chunk);
       return {};
     }
-    if (status.error().code != ErrorCode::kNoSpace || chunk == 1) return status;
+    if (status.error().code != ErrorCode::kNoSpace) return status;
+    if (chunk == 1) return DrawOnReserve() ? Status() : std::move(status);
   }
 }
 

@@ -40,13 +40,18 @@ class DataFile : public PageIo {
 
   // Where the file ends. Changed under Segment::DataFileLock(), or by one who is alone.
   PageNo page_count() const { return page_count_->load(); }
-  // From now on the number is kept in `shared`, for all processes that inherit this.
-  void SharePageCount(std::atomic<PageNo>* shared);
+  // From now on the number, and that of the pages there is room for, are kept in `shared` and
+  // `allocated`, for all processes that inherit this.
+  void SharePageCount(std::atomic<PageNo>* shared, std::atomic<PageNo>* allocated);
 
   // Makes the file longer than `known_count` pages, unless another process has done so meanwhile.
-  // Takes a chunk that grows with the file; less, down to one page, when there is no room for it.
-  // kNoSpace names the directory.
+  // Takes a chunk that grows with the file; less, down to one page, when there is no room for it
+  // beside what is kept for commits; whoever makes a commit's changes takes that then. kNoSpace
+  // names the directory.
   Status GrowBeyond(PageNo known_count);
+  // Keeps room for so many pages behind the file's end, for the commit whose reserve this process
+  // draws on (commit_reserve.h), instead of what was kept for it. kNoSpace, kIo: none is kept.
+  Status Reserve(PageNo pages);
   // How many pages it would take at that length.
   static PageNo ChunkAt(PageNo page_count);
   // Without any lock, for a file that no other process uses: exactly to `page_count` pages.
@@ -61,6 +66,8 @@ class DataFile : public PageIo {
   Status OpenAs(const std::string& path, const std::string& directory, int flags,
                 std::string_view failure);
   Status Allocate(PageNo first, PageNo count);
+  Status AllocateTo(uint64_t page_count);
+  bool DrawOnReserve();
   Result<PageNo> PagesInFile() const;
 
   UniqueFd fd_;
@@ -68,6 +75,9 @@ class DataFile : public PageIo {
   std::string directory_;
   std::atomic<PageNo> own_page_count_ = 0;
   std::atomic<PageNo>* page_count_ = &own_page_count_;
+  // The file has room on disk for so many pages: those behind its end are kept for commits.
+  std::atomic<PageNo> own_allocated_ = 0;
+  std::atomic<PageNo>* allocated_ = &own_allocated_;
 };
 
 // Are these bytes what WritePage wrote as `page_no`, or all zero? kCorrupt says what differs. Sets

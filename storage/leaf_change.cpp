@@ -1,5 +1,6 @@
 #include "storage/leaf_change.h"
 
+#include "shmem/lock_table.h"
 #include "storage/mini_transaction.h"
 #include "storage/page_space.h"
 #include "storage/tree_change.h"
@@ -116,7 +117,10 @@ Result<Step> EraseKey(ExclusivePage& leaf, uint32_t slot, PageNo* old_chain) {
   RETURN_IF_ERROR(garbage.Lock(old.chain));
   RETURN_IF_ERROR(maps.Lock({old.chain}));
   const LeafErasePayload payload{slot};
-  MiniTransaction change(RecordType::kLeafErase, node.page().database, node.page().incarnation);
+  // Before the record: who sees the key gone sees that it was removed (KeyStamp).
+  const uint32_t database = node.page().database;
+  Segment::KeyRemovals(KeyTag(database, node.Key(slot)).hash).fetch_add(1);
+  MiniTransaction change(RecordType::kLeafErase, database, node.page().incarnation);
   change.AddPage(leaf, PageRole::kLeaf, SlotChanges(node));
   garbage.AddTo(change, maps);
   change.AddPayload(payload);

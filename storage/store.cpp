@@ -10,6 +10,7 @@
 #include "storage/operation.h"
 #include "storage/overflow.h"
 #include "storage/reclaim.h"
+#include "storage/store_stamp.h"
 #include "storage/tree.h"
 #include "storage/tree_change.h"
 
@@ -47,8 +48,9 @@ Error Conflict() { return MakeError(ErrorCode::kConflict, "somebody else has loc
 class Reader {
  public:
   using Callback = FunctionRef<void(const Current&, uint64_t)>;
-  Reader(uint32_t database, std::string_view key, int64_t now_ms, NeedValue need, LockLook look)
-      : database_(database), key_(key), now_ms_(now_ms), need_(need), look_(look) {}
+  Reader(uint32_t database, std::string_view key, int64_t now_ms, NeedValue need, LockLook look,
+         LeafStamp* stamp)
+      : database_(database), key_(key), now_ms_(now_ms), need_(need), look_(look), stamp_(stamp) {}
 
   Result<Step> Attempt(Callback read) {
     ASSIGN_OR_RETURN(SharedPage leaf, FindNodeShared(database_, 0, {SearchTarget::kAt, key_}));
@@ -56,6 +58,7 @@ class Reader {
     if (kLooks && look_ == LockLook::kLook && LockTable::ReadConflicts(database_, key_)) {
       return Conflict();
     }
+    if (stamp_ != nullptr) *stamp_ = StampOf(database_, leaf);
     exists = met_expired = false;
     const auto slot = leaf.held() ? NodeView(leaf.bytes()).Find(key_) : std::nullopt;
     if (!slot.has_value()) return Absent(read);
@@ -94,6 +97,7 @@ class Reader {
   int64_t now_ms_;
   NeedValue need_;
   LockLook look_;
+  LeafStamp* stamp_;
 };
 
 // -- Changing.
@@ -312,9 +316,9 @@ class Modifier {
 
 Result<bool> Store::Read(uint32_t database, std::string_view key, int64_t now_ms, NeedValue need,
                          FunctionRef<void(const Current&, uint64_t value_bytes)> read,
-                         LockLook look) {
+                         LockLook look, LeafStamp* stamp) {
   CheckKey(database, key);
-  Reader reader(database, key, now_ms, need, look);
+  Reader reader(database, key, now_ms, need, look, stamp);
   RETURN_IF_ERROR(RunSteps([&] { return reader.Attempt(read); }));
   t_value.Trim();
   // The key is gone for everybody already; that its cell is still there harms nobody if this fails.

@@ -58,8 +58,8 @@ struct KeyStamp {
 // In which leaf a key was found, or was missing, and what that leaf's LSN was.
 struct LeafStamp {
   BufferIndex buffer = kNoBuffer;  // kNoBuffer: there was no leaf
-  PageNo page_no = kNoPage;
-  Lsn lsn = 0;
+  PageNo page_no = kNoPage;        // without a leaf: the database
+  Lsn lsn = 0;                     // without a leaf: its key count
 };
 
 class Store {
@@ -72,7 +72,15 @@ class Store {
   // Current::value empty but sets *value_bytes.
   static Result<bool> Read(uint32_t database, std::string_view key, int64_t now_ms, NeedValue need,
                            FunctionRef<void(const Current&, uint64_t value_bytes)> read,
-                           LockLook look = LockLook::kLook);
+                           LockLook look = LockLook::kLook, LeafStamp* stamp = nullptr);
+
+  // Has the leaf been left alone since it was read? Then what was read is still so. (Unless the
+  // answer is no: it may have been changed elsewhere, or have left the cache.) Several reads whose
+  // stamps are all unchanged after the last one show one moment.
+  static bool Unchanged(const LeafStamp& stamp) noexcept;
+
+  // What WATCH remembers. Takes no notice of locks.
+  static Result<KeyStamp> Stamp(uint32_t database, std::string_view key, int64_t now_ms);
 
   // Read, decide, write as one atomic step: `decide` sees the key as it stands and returns what
   // shall become of it. It may be called more than once (the key changed meanwhile, pages had to be

@@ -229,7 +229,12 @@ Result<Step> DropTree(uint32_t database, PageNo& old_root) {
                  {sizeof(PageHeader), from, static_cast<uint16_t>(from + sizeof(CatalogEntry))});
   maps.Set(change, root.page_no(), PageState::kPendingChain);
   change.CountKeys(0, 0);  // of the new incarnation
+  // Before and after, while no search gets past root or catalog: a stamp that was taken before the
+  // keys went differs from any later one.
+  std::atomic<uint64_t>& flushes = Segment::Database(database).flushes;
+  flushes.fetch_add(1);
   RETURN_IF_ERROR(change.Commit());
+  flushes.fetch_add(1);
   old_root = root.page_no();
   return Step::kDone;
 }

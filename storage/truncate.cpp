@@ -7,6 +7,7 @@
 #include "shmem/buffer_cache.h"
 #include "shmem/segment.h"
 #include "shmem/stats.h"
+#include "storage/commit_reserve.h"
 #include "storage/data_file.h"
 #include "storage/map_page.h"
 #include "storage/mini_transaction.h"
@@ -49,7 +50,8 @@ Result<PageNo> CutLastGroup(PageNo wanted) {
   DataFile& file = DataFile::Get();
   const ExclusiveLock lock(Segment::DataFileLock());
   const PageNo end = file.page_count();
-  if (end <= wanted) return PageNo{0};
+  // What is kept for commits lies behind the end, and would go with it.
+  if (end <= wanted || ReservedPages() != 0) return PageNo{0};
   const PageNo map_page_no = MapPageOf(end - 1);
   const PageNo cut_to = std::max(wanted, map_page_no - 1);
   {

@@ -14,6 +14,7 @@
 #include "shmem/latch.h"
 #include "shmem/segment.h"
 #include "shmem/stats.h"
+#include "storage/commit_reserve.h"
 #include "storage/flush_rounds.h"
 #include "storage/storage_failure.h"
 #include "storage/wal_format.h"
@@ -110,6 +111,20 @@ Status EnsureAllocatedTo(Lsn end) {
   }
 }
 
+// -- What is kept for commits. With the insert lock.
+
+void KeepFor(SlotReserve& reserve, uint64_t bytes) {
+  std::atomic<uint64_t>& sum = State().reserved_bytes;
+  sum.store(sum.load() - reserve.log_bytes.load() + bytes);
+  reserve.log_bytes.store(bytes);
+}
+
+// What is kept for others than whoever draws on `own`.
+uint64_t KeptForOthers(const SlotReserve* own) {
+  const uint64_t sum = State().reserved_bytes.load(std::memory_order_relaxed);
+  return own == nullptr ? sum : sum - own->log_bytes.load(std::memory_order_relaxed);
+}
+
 // Hands [from, to) to the kernel, cut at segment ends and at the ring's end.
 Status WriteRange(Lsn from, Lsn to) {
   const std::span<std::byte> ring = Ring();
@@ -201,13 +216,13 @@ Result<WalInsertion> WalInsertion::Begin(size_t body_bytes) NO_THREAD_SAFETY_ANA
     const Lsn begin = PlaceFor(log_end, bytes);
     WalInsertion insertion(log_end, begin, begin + bytes);
     const bool failed = StorageHasFailed();
-    const bool allocated = kWithoutLog || insertion.end_ <= State().allocated_end.load();
+    const Lsn needed_end = insertion.end_ + KeptForOthers(ReserveInUse());
+    const bool allocated = kWithoutLog || needed_end <= State().allocated_end.load();
     const bool fits = insertion.end_ - State().flush.load() <= Ring().size();
     if (!failed && allocated && fits) return insertion;
-    const Lsn end = insertion.end_;
     { const WalInsertion let_go = std::move(insertion); }
     if (failed) return StorageFailure();
-    if (!allocated) RETURN_IF_ERROR(EnsureAllocatedTo(end));
+    if (!allocated) RETURN_IF_ERROR(EnsureAllocatedTo(needed_end));
     if (!fits) RETURN_IF_ERROR(Wal::Flush(log_end));
   }
 }
@@ -247,6 +262,10 @@ void WalInsertion::Publish(uint8_t type, uint8_t flags, std::span<const std::byt
   // record does not exist.
   if (planned_end != nullptr) StoreAfter(*planned_end, end_);
   StoreAfter(State().insert, end_);
+  if (SlotReserve* const own = ReserveInUse(); own != nullptr) {
+    const uint64_t kept = own->log_bytes.load();
+    KeepFor(*own, kept - std::min(kept, end_ - log_end_));
+  }
   Stats::Add(StatId::kWalRecords);
   Stats::Add(StatId::kWalBytes, end_ - log_end_);
 }
@@ -293,6 +312,24 @@ Status Wal::FlushAll() { return Flush(InsertPosition()); }
 Lsn Wal::InsertPosition() { return State().insert.load(std::memory_order_acquire); }
 
 Lsn Wal::FlushPosition() { return State().flush.load(std::memory_order_acquire); }
+
+Status Wal::Reserve(uint64_t bytes) {
+  SlotReserve& own = *ReserveInUse();
+  Lsn end = 0;
+  {
+    const ExclusiveLock lock(Segment::WalInsertLock());
+    KeepFor(own, bytes);
+    end = State().insert.load() + State().reserved_bytes.load();
+  }
+  Status allocated = EnsureAllocatedTo(end);
+  if (!allocated.ok()) ReleaseReserve(own);
+  return allocated;
+}
+
+void Wal::ReleaseReserve(SlotReserve& reserve) {
+  const ExclusiveLock lock(Segment::WalInsertLock());
+  KeepFor(reserve, 0);
+}
 
 Status Wal::PrepareNextSegment() { return EnsureAllocatedTo(InsertPosition() + kSegmentBytes); }
 

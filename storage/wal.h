@@ -15,6 +15,7 @@
 
 #include "base/ids.h"
 #include "base/result.h"
+#include "shmem/segment.h"
 #include "shmem/wal_state.h"
 
 namespace warren {
@@ -87,6 +88,11 @@ class Wal {
   // reached the files, record by record as long as their checksums hold, so that nothing is lost
   // that others have read. Returns where it ended.
   static Result<Lsn> RescueRing();
+
+  // Keeps so many bytes of log for the commit whose reserve this process draws on
+  // (commit_reserve.h), instead of what was kept for it. kNoSpace, kIo: there is not so much room.
+  static Status Reserve(uint64_t bytes);
+  static void ReleaseReserve(SlotReserve& reserve);
 
   // WAL writer: makes the segment after the current one ahead of need.
   static Status PrepareNextSegment();

@@ -1,8 +1,8 @@
 // What may a store hold after its process, its disk or its power failed?
 //
 // A history is the changes that the store said it made, in order, and how many of them were
-// acknowledged as durable. What comes back must be the state after some number of these changes,
-// not fewer than were acknowledged: the log is a prefix.
+// acknowledged as durable. A commit of several keys is one change. What comes back must be the
+// state after some number of these changes, not fewer than were acknowledged: the log is a prefix.
 #pragma once
 
 #include <cstddef>
@@ -25,9 +25,16 @@ class History {
     acknowledged_ = 0;
   }
 
-  void Put(const std::string& key, const std::string& value) { Add({key, value}); }
-  void Erase(const std::string& key) { Add({key, std::nullopt}); }
-  void Clear() { Add({"", std::nullopt}); }
+  struct Change {
+    std::string key;  // empty: all keys
+    std::optional<std::string> value;
+  };
+
+  void Put(const std::string& key, const std::string& value) { Add({{key, value}}); }
+  void Erase(const std::string& key) { Add({{key, std::nullopt}}); }
+  void Clear() { Add({{"", std::nullopt}}); }
+  // Several changes that are there all together, or not at all.
+  void Commit(std::vector<Change> changes) { Add(std::move(changes)); }
   // Everything so far is durable.
   void Acknowledge() { acknowledged_ = changes_.size(); }
 
@@ -37,7 +44,7 @@ class History {
     changes_.resize(done);
     acknowledged_ = acknowledged;
     now_ = base_;
-    for (const Change& change : changes_) Apply(change, now_);
+    for (const auto& change : changes_) Apply(change, now_);
   }
 
   const State& now() const { return now_; }
@@ -55,28 +62,25 @@ class History {
   }
 
  private:
-  struct Change {
-    std::string key;  // empty: all keys
-    std::optional<std::string> value;
-  };
-
-  void Add(Change change) {
+  void Add(std::vector<Change> change) {
     Apply(change, now_);
     changes_.push_back(std::move(change));
   }
-  static void Apply(const Change& change, State& state) {
-    if (change.key.empty()) {
-      state.clear();
-    } else if (change.value.has_value()) {
-      state[change.key] = *change.value;
-    } else {
-      state.erase(change.key);
+  static void Apply(const std::vector<Change>& changes, State& state) {
+    for (const auto& [key, value] : changes) {
+      if (key.empty()) {
+        state.clear();
+      } else if (value.has_value()) {
+        state[key] = *value;
+      } else {
+        state.erase(key);
+      }
     }
   }
 
   State base_;
   State now_;
-  std::vector<Change> changes_;
+  std::vector<std::vector<Change>> changes_;
   size_t acknowledged_ = 0;
 };
 

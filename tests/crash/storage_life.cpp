@@ -9,6 +9,7 @@
 #include "lwlock/lwlock.h"
 #include "shmem/buffer_cache.h"
 #include "storage/checkpoint.h"
+#include "storage/commit.h"
 #include "storage/data_directory.h"
 #include "storage/data_file.h"
 #include "storage/reclaim.h"
@@ -49,6 +50,23 @@ Status TryErase(History& history, const std::string& key) {
   return {};
 }
 
+// Behind the commit point a failure says nothing about what will be found.
+Status TryCommit(History& history, std::vector<History::Change> changes) {
+  std::vector<CommitOp> ops;
+  for (const auto& [key, value] : changes) {
+    if (key.empty()) {
+      ops.push_back({CommitOp::kEmptyDatabase, 0, {}, {}, kNoExpiry});
+    } else if (value.has_value()) {
+      ops.push_back({CommitOp::kPut, 0, key, *value, kNoExpiry});
+    } else {
+      ops.push_back({CommitOp::kErase, 0, key, {}, kNoExpiry});
+    }
+  }
+  Status done = CommitChanges(ops, kNow);
+  if (done.ok() || ProcArray::Self().commit_lsn.load() != 0) history.Commit(std::move(changes));
+  return done;
+}
+
 void TryAcknowledge(History& history) {
   if (Wal::FlushAll().ok()) history.Acknowledge();
 }
@@ -74,6 +92,11 @@ class Script {
       return;
     }
     if (i == 60 || i == 106 || i == 160) return CutFile();
+    if (i % 7 == 3) {
+      (void)TryCommit(history_, MakeCommit(i));
+      if (random_() % 2 == 0) TryAcknowledge(history_);
+      return;
+    }
     const uint64_t kind = random_() % 100;
     if (kind < 50) {
       (void)TryPut(history_, KeyName(random_() % 600), NewValue(random_() % 900));
@@ -92,6 +115,23 @@ class Script {
   }
 
  private:
+  // Some of them need chunks, some begin with an empty database.
+  std::vector<History::Change> MakeCommit(int i) {
+    std::vector<History::Change> changes;
+    if (i % 5 == 0) changes.push_back({"", std::nullopt});
+    const uint64_t count = i % 3 == 0 ? 200 : 2 + random_() % 6;
+    for (uint64_t n = 0; n < count; ++n) {
+      const uint64_t kind = random_() % 100;
+      const std::string key = KeyName(random_() % 600);
+      if (kind < 20) {
+        changes.push_back({key, std::nullopt});
+      } else {
+        changes.push_back({key, NewValue(kind < 95 ? random_() % 900 : 3000 + random_() % 40'000)});
+      }
+    }
+    return changes;
+  }
+
   std::string NewValue(uint64_t bytes) {
     std::string value = fmt::format("<{}>", ++values_);
     value.append(bytes, static_cast<char>('a' + values_ % 26));
@@ -201,6 +241,9 @@ Status WorkAgain(History& history) {
     RETURN_IF_ERROR(TryPut(history, KeyName(n * 60), fmt::format("again {}", n)));
   }
   RETURN_IF_ERROR(TryPut(history, "large again", std::string(30'000, 'L')));
+  RETURN_IF_ERROR(TryCommit(history, {{KeyName(1), "in one"},
+                                      {"large together", std::string(30'000, 'T')},
+                                      {"large again", std::nullopt}}));
   RETURN_IF_ERROR(Wal::FlushAll());
   history.Acknowledge();
   return TryCheckpoint();

@@ -1,0 +1,41 @@
+// Stamps: was a key, or a leaf, left alone? (store.h)
+#include "storage/store_stamp.h"
+
+#include "shmem/lock_table.h"
+#include "storage/node.h"
+#include "storage/operation.h"
+#include "storage/tree.h"
+
+namespace warren {
+
+LeafStamp StampOf(uint32_t database, const SharedPage& leaf) {
+  if (leaf.held()) return {leaf.buffer(), leaf.page_no(), leaf.As<PageHeader>().lsn};
+  // A tree comes into being with its first key, which is counted.
+  return {kNoBuffer, database, Segment::Database(database).keys.load()};
+}
+
+bool Store::Unchanged(const LeafStamp& stamp) noexcept {
+  if (stamp.buffer == kNoBuffer) {
+    return Segment::Database(stamp.page_no).keys.load() == stamp.lsn;
+  }
+  return BufferCache::IsUnchanged(stamp.buffer, stamp.page_no, stamp.lsn);
+}
+
+Result<KeyStamp> Store::Stamp(uint32_t database, std::string_view key, int64_t now_ms) {
+  KeyStamp stamp;
+  RETURN_IF_ERROR(RunSteps([&]() -> Result<Step> {
+    ASSIGN_OR_RETURN(const SharedPage leaf, FindNodeShared(database, 0, {SearchTarget::kAt, key}));
+    // With the leaf locked: nobody is between raising the counter and erasing the key.
+    stamp = {.removals = Segment::KeyRemovals(KeyTag(database, key).hash).load(),
+             .flushes = Segment::Database(database).flushes.load()};
+    const auto slot = leaf.held() ? NodeView(leaf.bytes()).Find(key) : std::nullopt;
+    if (!slot.has_value()) return Step::kDone;
+    const LeafCell cell = NodeView(leaf.bytes()).Leaf(*slot);
+    stamp.exists = !cell.ExpiredAt(now_ms);
+    stamp.version = stamp.exists ? cell.version() : 0;
+    return Step::kDone;
+  }));
+  return stamp;
+}
+
+}  // namespace warren
