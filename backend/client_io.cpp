@@ -117,6 +117,17 @@ bool ClientIo::Send(std::string* out) {
   return true;
 }
 
+void ClientIo::SendFront(const std::string& out, size_t end) {
+  while (sent_ < end) {
+    const ssize_t n = send(fd_, out.data() + sent_, end - sent_, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return;  // full, or broken: whoever sends next finds out
+    Stats::Add(StatId::kWrites);
+    Stats::Add(StatId::kOutputBytes, static_cast<uint64_t>(n));
+    sent_ += static_cast<size_t>(n);
+  }
+}
+
 IoEvent ClientIo::Wait(bool input, bool output, int64_t timeout_ms) {
   const int events = (input ? POLLIN : 0) | (output ? POLLOUT : 0);
   pollfd poll{.fd = fd_, .events = static_cast<short>(events), .revents = 0};

@@ -35,6 +35,8 @@ class ClientIo {
 
   // Sends what the kernel takes of `out`, and empties it once all is sent. False: connection gone.
   bool Send(std::string* out);
+  // The same of its first `end` bytes, which stay in `out`. What can't be sent now is sent later.
+  void SendFront(const std::string& out, size_t end);
   size_t Unsent(const std::string& out) const { return out.size() - sent_; }
   // How much of the front of `out` is sent already.
   size_t sent() const { return sent_; }

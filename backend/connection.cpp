@@ -46,6 +46,7 @@ StatId CloseCounter(CloseReason reason) {
 }  // namespace
 
 ClientConnection::ClientConnection(int socket_fd) : io_(socket_fd), session_(socket_fd) {
+  session_.set_before_lock_wait(before_lock_wait_);
   RenewSettings();
   RenewLimits();
 }
@@ -97,6 +98,16 @@ void ClientConnection::Send() {
 void ClientConnection::SendEarly() {
   Send();
   while (Open() && !stalled_ && io_.Unsent(session_.output()) > kEarlySendBytes) WaitToSend();
+}
+
+// A command is about to sleep until somebody else lets a lock go. Whoever sent more than that
+// command shall have the replies to what came before it: on them may depend when the lock is let
+// go.
+void ClientConnection::SendFormerReplies() {
+  const size_t end = session_.command_start();
+  if (io_.sent() < end && session_.ConfirmFormerReplies()) {
+    io_.SendFront(session_.output(), end);
+  }
 }
 
 // Replies are left over. As long as the client takes some now and then, nothing else is done; then

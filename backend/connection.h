@@ -27,6 +27,7 @@ class ClientConnection {
   void ExecuteReceived();
   void Send();
   void SendEarly();
+  void SendFormerReplies();
   void WaitToSend();
   void SendRest();
   void Receive();
@@ -36,8 +37,15 @@ class ClientConnection {
   void TakeIn(IoEvent event, size_t received);
   void Finish();
 
+  // What the session calls while this lives.
+  struct BeforeLockWait {
+    ClientConnection* connection;
+    void operator()() const { connection->SendFormerReplies(); }
+  };
+
   ClientIo io_;
   Session session_;
+  BeforeLockWait before_lock_wait_{this};
   RequestParser parser_;
   RequestLimits limits_;
   uint32_t limits_of_generation_ = 0;  // of the settings

@@ -132,6 +132,17 @@ void Session::MakeDurable() {
   unconfirmed_replies_ = 0;
 }
 
+bool Session::ConfirmFormerReplies() {
+  if (unconfirmed_replies_ == 0) return true;
+  if (LastChange() != 0 && !synchronous_commit()) {
+    Wal::NoteAsynchronousChange();
+  } else if (LastChange() != 0 && !Wal::Flush(LastChange()).ok()) {
+    return false;
+  }
+  unconfirmed_replies_ = 0;
+  return true;
+}
+
 void Session::NoteReply(size_t start) {
   if (output_.size() > start && unconfirmed_replies_++ == 0) unconfirmed_from_ = start;
 }
@@ -186,7 +197,7 @@ void Session::ShowCommand(const CommandInfo& info) {
 }
 
 void Session::Execute(Args args) {
-  const size_t start = output_.size();
+  const size_t start = command_start_ = output_.size();
   if (reply_mode_ == ReplyMode::kSkipNext) reply_mode_ = ReplyMode::kSkipThis;
   Dispatch(args);
   if (reply_mode_ != ReplyMode::kOn) output_.resize(start);

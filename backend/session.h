@@ -9,6 +9,7 @@
 
 #include "backend/command.h"
 #include "backend/reply.h"
+#include "base/function_ref.h"
 #include "base/result.h"
 #include "shmem/proc.h"
 
@@ -63,6 +64,13 @@ class Session {
   // Called before any byte of a batch's replies leaves. If the log fails, errors take the place of
   // all replies since the last call that succeeded: nobody may be told that the changes are made.
   void MakeDurable();
+  // The same in the middle of a command, for the replies before it, which stay where they are.
+  // False: the log fails, and they may not leave.
+  bool ConfirmFormerReplies();
+  // Where the command under way began to reply.
+  size_t command_start() const { return command_start_; }
+  // Called before each sleep for a lock, so that earlier replies need not wait for it.
+  void set_before_lock_wait(FunctionRef<void()> call) { before_lock_wait_ = call; }
   void set_reply_mode(ReplyMode mode) { reply_mode_ = mode; }
   ReplyMode reply_mode() const { return reply_mode_; }
 
@@ -157,6 +165,8 @@ class Session {
   // Replies in output_ that speak of changes which may not be durable, and where they begin.
   size_t unconfirmed_replies_ = 0;
   size_t unconfirmed_from_ = 0;
+  size_t command_start_ = 0;
+  std::optional<FunctionRef<void()>> before_lock_wait_;
   CloseReason close_ = CloseReason::kNone;
   int socket_fd_;
   ClientInfo* client_;

@@ -101,6 +101,7 @@ LockWait Session::lock_wait() {
 
 Status Session::Attend::operator()() const {
   session->AttendToWakeUp();
+  if (session->before_lock_wait_) (*session->before_lock_wait_)();
   if (session->close_reason() == CloseReason::kNone) return {};
   return MakeError(ErrorCode::kShutdown, "the connection is being closed");
 }

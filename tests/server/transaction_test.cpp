@@ -144,6 +144,23 @@ TEST_CASE("GETLOCK keeps two clients from counting the same number up") {
   CHECK(server.Command("GET", "n").text == "2");
 }
 
+TEST_CASE("replies to earlier commands of a batch don't wait for a lock that a later one needs") {
+  Server server;
+  Connection a = server.Connect(), b = server.Connect();
+  CHECK(a("BEGIN").ok());
+  CHECK(a("SET", "k", "a").ok());
+  b.SendRaw(
+      "*3\r\n$3\r\nSET\r\n$1\r\nj\r\n$1\r\n1\r\n"
+      "*2\r\n$3\r\nGET\r\n$1\r\nj\r\n"
+      "*2\r\n$4\r\nINCR\r\n$1\r\nk\r\n"
+      "*1\r\n$4\r\nPING\r\n");
+  CHECK(b.ReceiveRaw(12) == "+OK\r\n$1\r\n1\r\n");
+  CHECK(a("SET", "k", "41").ok());
+  CHECK(a("COMMIT").ok());
+  CHECK(b.Receive().integer == 42);
+  CHECK(b.Receive().text == "PONG");
+}
+
 TEST_CASE(
     "of two transactions that wait for each other the younger one is told so and can begin anew") {
   Server server;
