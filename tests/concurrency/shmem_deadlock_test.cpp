@@ -255,10 +255,14 @@ TEST_CASE("one search ends all circles also those that the searcher is not on") 
       good &= stage.Note(LockTable::Lock(NumberedKey(member ^ 1), Mode::kX, kTx, Patient()));
     } else {
       good &= WaitFor([] { return WaitingCount() == 4; });
-      LockWait once = Patient(100);
-      once.timeout_ms = 150;  // one search
+      auto after_one_search = []() -> Status {
+        if (g_lock_pool.state->last_search_us.load() == 0) return {};
+        return MakeError(ErrorCode::kShutdown, "searched");
+      };
+      const LockWait once{
+          .timeout_ms = 0, .deadlock_timeout_ms = 10, .client_fd = -1, .attend = after_one_search};
       const Status status = LockTable::Lock(NumberedKey(100), Mode::kX, kTx, once);
-      good &= !status.ok() && status.error().code == ErrorCode::kLockTimeout;
+      good &= !status.ok() && status.error().code == ErrorCode::kShutdown;
     }
     LockTableWorld::LeaveProcess();
     return good;
