@@ -230,8 +230,8 @@ class Warren(RespServer):
                           str(2 * self.effort.seconds)]))
 
     def lock_cost_ns(self, held):
-        """[one more lock of a transaction that holds so many, giving one back], on a server of its
-        own with room for them."""
+        """[taking one more lock, giving one back], of a transaction that holds so many, on a server
+        of its own with room for them."""
         class Roomy(Warren):
             extra = ("--max_locks", 150_000)
         roomy = Roomy(self.directory / f"locks-{time.monotonic_ns()}", self.effort)
