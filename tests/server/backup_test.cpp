@@ -542,7 +542,7 @@ TEST_CASE("the steps of a backup come in their order") {
   CHECK(connection("BACKUP", "STOP").is_error());
   CHECK(connection("BACKUP", "LOG", "0").is_error());
   CHECK(connection("BACKUP", "END").is_error());
-  CHECK(connection("BACKUP", "BEGIN").elements.size() == 18);
+  CHECK(connection("BACKUP", "BEGIN").elements.size() == 20);
   CHECK(connection("BACKUP", "BEGIN").is_error());
   CHECK(connection("BACKUP", "LOG", "0").is_error());
   CHECK(connection("BACKUP", "PAGES", "0", "0").is_error("ERR value is out of range"));
