@@ -50,7 +50,7 @@ struct WalState {
   std::atomic<int32_t> failure;
 
   // How many flushes have ended, and a futex; by whoever held the flush lock, after letting it go,
-  // and by whoever finds a process dead.
+  // and by the process monitor.
   std::atomic<uint32_t> flush_round;
   std::atomic<uint32_t> flush_company;  // sleepers that the end of the last round woke
 

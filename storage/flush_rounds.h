@@ -16,7 +16,7 @@
 // flush_target is kUnknown outside a flush, which counts as taken along: at worst one look too
 // many.
 //
-// A death: the repair of the flush lock, and whoever reaps a process, ends the round for everybody
+// A death: the repair of the flush lock, and the process monitor after each, ends the round for all
 // (WakeAll), because the dead one may have been the one that was woken to flush.
 #pragma once
 
