@@ -36,15 +36,18 @@ std::string DescribeClient(const Proc& proc, Owner owner) {
   const int64_t now_us = WallClockUs();
   std::string flags;
   if (client.unix_socket != 0) flags += 'U';
+  const int32_t queued = client.queued_commands.load();
+  if (queued >= 0) flags += 'x';
   if (client.no_evict != 0) flags += 'e';
   if (flags.empty()) flags += 'N';
   const std::string_view command = client.last_command.Get();
   std::string line = fmt::format(
       "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={} db={} sub=0 psub=0 ssub=0 "
-      "multi=-1",
+      "multi={} watch={}",
       client.client_id.load(), client.address.Get(), client.local_address.Get(),
       client.socket_fd.load(), client.name.Get(), (now_us - client.connected_us) / 1'000'000,
-      (now_us - client.last_active_us) / 1'000'000, flags, client.database.load());
+      (now_us - client.last_active_us) / 1'000'000, flags, client.database.load(), queued,
+      client.watched_keys.load());
   line += fmt::format(
       " qbuf={} omem={} cmd={} user=default redir=-1 resp={} lib-name={} lib-ver={} pid={} slot={} "
       "wait={}",

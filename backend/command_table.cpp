@@ -12,6 +12,8 @@
 #include "backend/commands_durability.h"
 #include "backend/commands_expire.h"
 #include "backend/commands_generic.h"
+#include "backend/commands_lock.h"
+#include "backend/commands_multi.h"
 #include "backend/commands_scan.h"
 #include "backend/commands_scripting.h"
 #include "backend/commands_server.h"
@@ -45,6 +47,8 @@ constexpr auto kTable = MergeSorted(  //
     kDurabilityCommands,              //
     kExpireCommands,                  //
     kGenericCommands,                 //
+    kLockCommands,                    //
+    kMultiCommands,                   //
     kScanCommands,                    //
     kScriptingCommands,               //
     kServerCommands,                  //

@@ -138,10 +138,11 @@ Status DelCommand(Session& session, Args args) {
 
 Status ExistsCommand(Session& session, Args args) {
   int64_t count = 0;
-  for (std::string_view key : args.subspan(1)) {
-    ASSIGN_OR_RETURN(const bool found, LookUp(session, key));
-    count += found ? 1 : 0;
-  }
+  RETURN_IF_ERROR(LookUpTogether(session, args.subspan(1), NeedValue::kNo,
+                                 [&](size_t index, const Current& current) {
+                                   if (index == 0) count = 0;
+                                   count += current.exists ? 1 : 0;
+                                 }));
   session.reply().Integer(count);
   return {};
 }

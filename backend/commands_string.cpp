@@ -160,13 +160,8 @@ Status GetExCommand(Session& session, Args args) {
 
 Status MGetCommand(Session& session, Args args) {
   session.reply().Array(args.size() - 1);
-  for (std::string_view key : args.subspan(1)) {
-    if (session.reply().overflowed()) break;
-    RETURN_IF_ERROR(LookUp(session, key, NeedValue::kYes, [&](const Current& current, uint64_t) {
-      ReplyValue(session, current);
-    }));
-  }
-  return {};
+  return LookUpTogether(session, args.subspan(1), NeedValue::kYes,
+                        [&](size_t, const Current& current) { ReplyValue(session, current); });
 }
 
 Status MSetCommand(Session& session, Args args) {

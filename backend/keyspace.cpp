@@ -2,12 +2,16 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "backend/arguments.h"
+#include "backend/batch.h"
 #include "backend/settled_read.h"
 #include "backend/transaction.h"
+#include "backend/wanted_locks.h"
 #include "conf/settings.h"
 #include "shmem/segment.h"
 #include "shmem/stats.h"
@@ -100,6 +104,56 @@ Result<Change::Kind> ModifyKey(Session& session, uint32_t database, std::string_
   return ModifyAsHolder(session, database, key, need, decide);
 }
 
+// -- Several keys at one moment.
+
+// How often they are read without locks before locks are taken, and on how many keys at most.
+constexpr int kFreeTries = 4;
+constexpr size_t kMostKeyLocks = 1000;
+
+Status LookUpEach(Session& session, Args keys, NeedValue need, IndexedReadCallback read) {
+  for (size_t i = 0; i < keys.size() && !session.reply().overflowed(); ++i) {
+    RETURN_IF_ERROR(LookUp(session, keys[i], need,
+                           [&](const Current& current, uint64_t) { read(i, current); }));
+  }
+  return {};
+}
+
+// Whoever is in the midst of a commit is waited for, and the key then read with its leaf's stamp.
+Result<bool> ReadStamped(Session& session, std::string_view key, NeedValue need, ReadCallback read,
+                         LeafStamp* leaf) {
+  for (;;) {
+    Result<bool> found =
+        Store::Read(session.database(), key, session.now_ms(), need, read, LockLook::kLook, leaf);
+    if (found.ok() || found.error().code != ErrorCode::kConflict) return found;
+    RETURN_IF_ERROR(ReadSettled(session.lock_wait(), session.database(), key, session.now_ms(),
+                                NeedValue::kNo, [](const Current&, uint64_t) {}));
+  }
+}
+
+// Was it one moment?
+Result<bool> TryTogether(Session& session, Args keys, NeedValue need, IndexedReadCallback read) {
+  std::vector<LeafStamp> leaves;
+  size_t hits = 0;
+  for (size_t i = 0; i < keys.size() && !session.reply().overflowed(); ++i) {
+    if (!CanExist(keys[i])) {
+      read(i, Current{});
+      continue;
+    }
+    MakeReplyRoom(session);
+    LeafStamp leaf;
+    ASSIGN_OR_RETURN(const bool found,
+                     ReadStamped(
+                         session, keys[i], need,
+                         [&](const Current& current, uint64_t) { read(i, current); }, &leaf));
+    hits += found ? 1 : 0;
+    if (leaves.empty() || leaves.back() != leaf) leaves.push_back(leaf);
+  }
+  if (!std::ranges::all_of(leaves, Store::Unchanged)) return false;
+  Stats::Add(StatId::kKeyspaceHits, hits);
+  Stats::Add(StatId::kKeyspaceMisses, keys.size() - hits);
+  return true;
+}
+
 Status AsStatus(Result<bool>&& result) {
   if (!result.ok()) return std::move(result).error();
   return {};
@@ -136,6 +190,32 @@ Result<bool> LookUp(Session& session, std::string_view key) {
   Result<bool> found = Peek(session, session.database(), key);
   if (found.ok()) CountLookUp(*found);
   return found;
+}
+
+Status LookUpTogether(Session& session, Args keys, NeedValue need, IndexedReadCallback read) {
+  // A transaction's locks keep what was read as it is.
+  if (session.transaction() != nullptr || keys.size() == 1) {
+    return LookUpEach(session, keys, need, read);
+  }
+  const size_t start = session.output().size();
+  for (int tries = 0; tries < kFreeTries; ++tries) {
+    session.output().resize(start);
+    ASSIGN_OR_RETURN(const bool one_moment, TryTogether(session, keys, need, read));
+    if (one_moment) return {};
+  }
+  session.output().resize(start);
+  WantedLocks wanted;
+  if (keys.size() > kMostKeyLocks) {
+    WantDatabase(session.database(), TxLockMode::kS, &wanted);
+  } else {
+    for (const std::string_view key : keys) {
+      WantKey(session.database(), key, TxLockMode::kS, &wanted);
+    }
+  }
+  return RunAsBatch(session, wanted, 0, [&]() -> Result<BatchEnd> {
+    RETURN_IF_ERROR(LookUpEach(session, keys, need, read));
+    return BatchEnd::kRollback;
+  });
 }
 
 Result<Change::Kind> Modify(Session& session, uint32_t database, std::string_view key,

@@ -68,6 +68,7 @@ void Session::ShowNewClient() {
   client_->connected_us = client_->last_active_us = WallClockUs();
   client_->output_limit_hits = 0;
   client_->in_command = client_->no_evict = 0;
+  ShowMulti();
   ShowBuffers(0, 0);
   client_->client_id = client_id_;
 }
@@ -157,6 +158,7 @@ void Session::RefuseUnconfirmed(const Error& error) {
 
 void Session::Reset() {
   ReleaseLocks();
+  EndMulti();
   set_lock_timeout_ms(std::nullopt);
   set_deadlock_timeout_ms(std::nullopt);
   set_synchronous_commit(std::nullopt);
@@ -218,12 +220,13 @@ void Session::Dispatch(Args args) {
     return Reject(*info, "NOAUTH Authentication required.");
   }
   if (in_transaction() && RefusedInside(*info)) return;
-  Run(*info, args);
+  multi_.open() && (info->flags & kNotQueued) == 0 ? Queue(*info, args) : Run(*info, args);
 }
 
 void Session::Reject(const CommandInfo& info, std::string_view text) {
   Stats::AddRejected(CommandIndex(info));
-  reply_.Error(text);
+  multi_.Spoil();
+  info.name == "exec" ? RejectExec(text) : reply_.Error(text);
 }
 
 void Session::Run(const CommandInfo& info, Args args) {
@@ -271,6 +274,7 @@ void Session::CallHandler(const CommandInfo& info, Args args) {
 }
 
 void Session::RejectUnknown(Args args, const CommandInfo* container) {
+  multi_.Spoil();
   if (container != nullptr) {
     return reply_.Error(fmt::format("ERR unknown subcommand '{}'. Try {} HELP.", Clipped(args[1]),
                                     AsciiUpper(container->name)));

@@ -8,7 +8,9 @@
 #include <string_view>
 
 #include "backend/command.h"
+#include "backend/multi_queue.h"
 #include "backend/reply.h"
+#include "backend/watch_list.h"
 #include "base/function_ref.h"
 #include "base/result.h"
 #include "shmem/proc.h"
@@ -91,6 +93,13 @@ class Session {
   // Everything, whatever its scope: this session has come to its end.
   void ReleaseLocks();
 
+  // -- MULTI and WATCH (session_multi.cpp). Whoever changes one of them shows it to CLIENT LIST.
+  MultiQueue& multi() { return multi_; }
+  WatchList& watches() { return watches_; }
+  void ShowMulti();
+  // What was queued and watched is forgotten.
+  void EndMulti();
+
   // How this session waits for locks: by the settings, or what SESSION SET says instead.
   LockWait lock_wait();
   int64_t lock_timeout_ms() const;
@@ -136,6 +145,8 @@ class Session {
   void Dispatch(Args args);
   // Refused by the transaction that is open? The error is written then.
   bool RefusedInside(const CommandInfo& info);
+  void Queue(const CommandInfo& info, Args args);
+  void RejectExec(std::string_view text);
   void Reject(const CommandInfo& info, std::string_view text);
   void Run(const CommandInfo& info, Args args);
   void RunHandler(const CommandInfo& info, Args args);
@@ -158,6 +169,8 @@ class Session {
   std::optional<int64_t> deadlock_timeout_ms_;
   std::unique_ptr<Transaction> interactive_;
   Transaction* transaction_ = nullptr;
+  MultiQueue multi_;
+  WatchList watches_;
   struct Attend {
     Session* session;
     Status operator()() const;

@@ -13,7 +13,6 @@
 // monitor, as the last store of its repair.
 #pragma once
 
-#include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -75,6 +74,8 @@ struct ClientInfo {
   std::atomic<uint64_t> output_bytes;  // unsent replies
   std::atomic<uint64_t> output_limit_hits;
   std::atomic<int32_t> socket_fd;
+  std::atomic<int32_t> queued_commands;  // since MULTI; -1: no MULTI
+  std::atomic<uint32_t> watched_keys;
   std::atomic<uint8_t> resp_version;  // 2 or 3
   std::atomic<uint8_t> in_command;    // 1 while a command is executed
   std::atomic<uint8_t> working;       // 0 while asleep waiting for the client
@@ -106,8 +107,6 @@ struct alignas(kCacheLineBytes) Proc {
   // Where the commit record ends, once it is in the log: from then on the commit has to be
   // finished.
   std::atomic<Lsn> commit_end;
-  // Which databases it changes, a bit each; from before the commit record is published.
-  std::array<std::atomic<uint64_t>, kMaxDatabases / 64> commit_databases;
   // A backup under way in this process needs the log from here on (storage/wal_retention.h); counts
   // while the process runs, so that its end, however it comes, lets the log go. 0: nothing is
   // needed.

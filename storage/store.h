@@ -49,9 +49,9 @@ enum class LockLook : uint8_t { kLook, kHolder };
 // and back. (Unequal ones may be a false alarm.)
 struct KeyStamp {
   bool exists = false;
-  uint64_t version = 0;   // when it exists
-  uint64_t removals = 0;  // of keys with similar hashes
-  uint64_t flushes = 0;   // of the database
+  uint64_t version = 0;   // of its cell, also of one whose time has come; 0: there is none
+  uint64_t removals = 0;  // of keys with similar hashes, if it does not exist
+  uint64_t flushes = 0;   // of the database, likewise
   friend bool operator==(const KeyStamp&, const KeyStamp&) = default;
 };
 
@@ -60,6 +60,9 @@ struct LeafStamp {
   BufferIndex buffer = kNoBuffer;  // kNoBuffer: there was no leaf
   PageNo page_no = kNoPage;        // without a leaf: the database
   Lsn lsn = 0;                     // without a leaf: its key count
+  uint32_t database = 0;
+  uint32_t incarnation = 0;  // of its tree: dropping that changes no leaf
+  friend bool operator==(const LeafStamp&, const LeafStamp&) = default;
 };
 
 class Store {

@@ -2,6 +2,7 @@
 #include "storage/store_stamp.h"
 
 #include "shmem/lock_table.h"
+#include "storage/database_counts.h"
 #include "storage/node.h"
 #include "storage/operation.h"
 #include "storage/tree.h"
@@ -9,15 +10,21 @@
 namespace warren {
 
 LeafStamp StampOf(uint32_t database, const SharedPage& leaf) {
-  if (leaf.held()) return {leaf.buffer(), leaf.page_no(), leaf.As<PageHeader>().lsn};
+  if (leaf.held()) {
+    const auto& header = leaf.As<PageHeader>();
+    return {leaf.buffer(), leaf.page_no(), header.lsn, database, header.incarnation};
+  }
   // A tree comes into being with its first key, which is counted.
-  return {kNoBuffer, database, Segment::Database(database).keys.load()};
+  return {kNoBuffer, database, Segment::Database(database).keys.load(), database, 0};
 }
 
 bool Store::Unchanged(const LeafStamp& stamp) noexcept {
   if (stamp.buffer == kNoBuffer) {
     return Segment::Database(stamp.page_no).keys.load() == stamp.lsn;
   }
+  // The count bears the incarnation of the tree that is there now.
+  const uint64_t keys = Segment::Database(stamp.database).keys.load();
+  if (keys >> kCountBits != (stamp.incarnation & 0xffff)) return false;
   return BufferCache::IsUnchanged(stamp.buffer, stamp.page_no, stamp.lsn);
 }
 
@@ -32,7 +39,10 @@ Result<KeyStamp> Store::Stamp(uint32_t database, std::string_view key, int64_t n
     if (!slot.has_value()) return Step::kDone;
     const LeafCell cell = NodeView(leaf.bytes()).Leaf(*slot);
     stamp.exists = !cell.ExpiredAt(now_ms);
-    stamp.version = stamp.exists ? cell.version() : 0;
+    // Also of a cell whose time has come and that nobody has removed yet: it may have come since.
+    stamp.version = cell.version();
+    // A version comes once; nothing else need be known.
+    if (stamp.exists) stamp.removals = stamp.flushes = 0;
     return Step::kDone;
   }));
   return stamp;

@@ -578,6 +578,330 @@ constexpr Script kAllScripts[] = {
       OBJECT bogus i
       OBJECT
     )"},
+    {"multi and exec", R"(
+      EXEC
+      DISCARD
+      MULTI
+      EXEC
+      MULTI
+      SET k 1
+      INCR k
+      GET k
+      GET nothing
+      EXEC
+      GET k
+      MULTI
+      SET k 2
+      2>GET k
+      DISCARD
+      GET k
+      EXEC
+      MULTI
+      INCR k
+      SET n abc
+      INCR n
+      APPEND k x
+      EXEC
+      MGET k n
+      MULTI
+      SELECT 1
+      SET q 1
+      SELECT 99
+      SELECT abc
+      DBSIZE
+      SELECT 0
+      EXISTS q
+      EXEC
+      SELECT 1
+      GET q
+      DEL q
+      SELECT 0
+      MULTI
+      SELECT 1
+      EXEC
+      EXISTS k
+      SELECT 0
+      MULTI
+      PING
+      PING x
+      PING x y
+      ECHO x
+      TYPE k
+      SET
+      EXEC
+      MULTI
+      PING
+      PING x
+      PING x y
+      ECHO x
+      TYPE k
+      SET k v bogus
+      SET k "\x00\xff\r\n v"
+      GET k
+      EXEC
+      MULTI
+      MSET a 1 b 2
+      MSET a 1 b
+      MGET a b c
+      RENAME a d
+      RENAME nothing e
+      COPY b e
+      DEL a b d
+      EXISTS a b c d e
+      ~KEYS *
+      DBSIZE
+      FLUSHDB
+      DBSIZE
+      SET z 1
+      ~KEYS *
+      RANDOMKEY
+      ~EXEC
+      ~KEYS *
+      MULTI
+      SET k v EXAT 4102444800
+      EXPIRETIME k
+      SET k v PXAT 1
+      EXISTS k
+      PERSIST k
+      FLUSHALL
+      EXISTS z
+      EXEC
+      DBSIZE
+    )"},
+    {"what is not queued", R"(
+      MULTI
+      MULTI
+      WATCH k
+      SET k 1
+      UNWATCH
+      EXEC
+      MULTI x
+      EXEC x
+      DISCARD x
+      UNWATCH x
+      WATCH
+      MULTI
+      GET
+      EXEC
+      MULTI
+      GET k
+      NOSUCH a b
+      EXEC
+      MULTI
+      EXEC x
+      EXEC
+      MULTI
+      DISCARD x
+      EXEC
+      MULTI
+      UNWATCH x
+      SET k 2
+      EXEC
+      GET k
+      MULTI
+      CONFIG
+      EXEC
+      MULTI
+      CONFIG BOGUS
+      EXEC
+      MULTI
+      SAVE
+      EXEC
+      MULTI
+      SET k 3
+      RESET
+      EXEC
+      GET k
+      MULTI
+      HELLO 7
+      HELLO 3 AUTH a b
+      EXEC
+    )"},
+    {"watched keys", R"(
+      SET k 1
+      WATCH k
+      2>SET k 2
+      MULTI
+      GET k
+      EXEC
+      MULTI
+      GET k
+      EXEC
+      WATCH k
+      SET k 3
+      MULTI
+      SET k 4
+      EXEC
+      GET k
+      WATCH k
+      MULTI
+      SET k 5
+      EXEC
+      WATCH k
+      MULTI
+      2>SET k 6
+      SET k 7
+      EXEC
+      GET k
+      WATCH k
+      MULTI
+      GET
+      2>SET k 4
+      EXEC
+      WATCH nothing
+      2>SET nothing 1
+      2>DEL nothing
+      MULTI
+      EXEC
+      WATCH nothing
+      2>DEL nothing
+      2>GET nothing
+      2>TOUCH nothing
+      MULTI
+      EXEC
+      WATCH k
+      EXEC
+      2>SET k 9
+      MULTI
+      EXEC
+      WATCH k
+      DISCARD
+      2>SET k 9
+      MULTI
+      EXEC
+      WATCH k
+      MULTI
+      2>SET k 9
+      DISCARD
+      MULTI
+      EXEC
+      WATCH k
+      2>SET k 9
+      UNWATCH
+      MULTI
+      EXEC
+      WATCH k
+      MULTI
+      2>SET k 9
+      UNWATCH
+      EXEC
+      WATCH k
+      WATCH k
+      2>SET k 9
+      WATCH k
+      MULTI
+      EXEC
+    )"},
+    {"what changes a watched key", R"(
+      SET k 1
+      WATCH k
+      2>EXPIRE k 100
+      MULTI
+      EXEC
+      WATCH k
+      2>PERSIST k
+      MULTI
+      EXEC
+      WATCH k
+      2>PERSIST k
+      2>SETNX k 5
+      2>GET k
+      2>GETEX k
+      2>SETRANGE k 0 ""
+      2>RENAME k k
+      2>MSETNX k 1 l 1
+      2>RENAMENX k k
+      2>INCRBY k x
+      2>SET other 1
+      MULTI
+      EXEC
+      WATCH k
+      2>APPEND k ""
+      MULTI
+      EXEC
+      WATCH k
+      2>SET k 1 KEEPTTL
+      MULTI
+      EXEC
+      WATCH k
+      2>RENAME k l
+      2>RENAME l k
+      MULTI
+      EXEC
+      WATCH k
+      2>COPY other k REPLACE
+      MULTI
+      EXEC
+      WATCH k
+      2>MSET other 1 k 2
+      MULTI
+      EXEC
+      WATCH k
+      2>EXPIRE k -1
+      MULTI
+      EXEC
+      SET k 1
+      WATCH k
+      2>FLUSHDB
+      MULTI
+      EXEC
+      SET k 1
+      WATCH k
+      2>FLUSHALL
+      2>SET k 1
+      MULTI
+      EXEC
+      WATCH k
+      2>MULTI
+      2>SET k 2
+      MULTI
+      EXEC
+      WATCH k
+      2>EXEC
+      MULTI
+      EXEC
+      WATCH k
+      2>MULTI
+      2>DEL k
+      2>SET k 2
+      2>EXEC
+      MULTI
+      EXEC
+      WATCH k
+      2>SELECT 1
+      2>SET k 2
+      MULTI
+      EXEC
+      WATCH k
+      SELECT 1
+      2>SET k 2
+      MULTI
+      EXEC
+      WATCH k
+      SELECT 0
+      2>SET k 3
+      MULTI
+      EXEC
+      SELECT 1
+      WATCH k
+      SELECT 0
+      WATCH k
+      MULTI
+      GET k
+      EXEC
+      WATCH k
+      2>SELECT 0
+      2>MOVE k 1
+      2>DEL k
+      MULTI
+      EXEC
+      WATCH k
+      2>RESET
+      2>SET k 3
+      RESET
+      MULTI
+      EXEC
+    )"},
 };
 
 constexpr std::string_view kAllRandomCommands[] = {

@@ -1,7 +1,8 @@
 // Which commands are sent to Redis and Warren for comparison, and how are they written down?
 //
 // One command a line, words apart by blanks; "quoted words" may hold blanks and \xHH, \n, \r, \",
-// \\. A line that begins with ~ has its reply compared without regard to the order of its lines.
+// \\. A line that begins with ~ has its reply compared without regard to the order of its lines; one
+// that begins with 2> is sent by a second client.
 #pragma once
 
 #include <span>

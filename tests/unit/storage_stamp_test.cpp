@@ -125,5 +125,27 @@ TEST_CASE("what was read of a database without any leaf is unchanged until it ha
   CHECK_FALSE(Store::Unchanged(stamp));
 }
 
+TEST_CASE("a key that came with an expiry and has expired since has another stamp") {
+  StoreWorld world;
+  const auto stamp = [](int64_t now_ms) { return Store::Stamp(0, "k", now_ms).value(); };
+  const KeyStamp before = stamp(1);
+  Put("k", "v", 0, 10);
+  CHECK(stamp(1).exists);
+  const KeyStamp expired = stamp(10);  // and nobody has removed it
+  CHECK(!expired.exists);
+  CHECK(!(expired == before));
+  REQUIRE(Store::Expire(0, "k", 10).ok());
+  CHECK(!(stamp(10) == before));
+}
+
+TEST_CASE("a leaf of a tree that was dropped is not taken for unchanged") {
+  StoreWorld world;
+  for (int i = 0; i < 500; ++i) Put("k" + std::to_string(i), std::string(200, 'v'));
+  const LeafStamp before = ReadStamped("k250");
+  CHECK(Store::Unchanged(before));
+  REQUIRE(Store::Flush(0).ok());
+  CHECK(!Store::Unchanged(before));
+}
+
 }  // namespace
 }  // namespace warren
