@@ -84,6 +84,7 @@ Reply Actor::Act(const Words& words) {
   }
   if (action == "@sigkill") {
     kill(static_cast<pid_t>(pid_), SIGKILL);
+    pending_ = false;
     return connection_.ClosedByServer() ? Done() : Failed("the connection stays open");
   }
   if (action != "@disconnect" && action != "@reconnect") return Failed("no such action: " + action);
@@ -106,7 +107,7 @@ Reply Actor::Until(const Words& words) {
         last = connection_.Send({words.begin() + 1, words.end()});
         return last.closed() || expected.Matches(last, none);
       },
-      Milliseconds(5000));
+      kPatience);
   return came ? Done() : Failed("still " + ToText(last));
 }
 
@@ -119,7 +120,7 @@ Reply Actor::Waited(int64_t pid, int64_t milliseconds) {
         }
         return false;
       },
-      Milliseconds(5000));
+      kPatience);
   return came ? Done() : Failed("it does not wait so long");
 }
 
@@ -155,6 +156,10 @@ void Cast::Begin(const std::string& session, const std::string& step) {
     words.push_back(Replaced(word));
   }
   actors_.at(session).Begin(words);
+}
+
+bool Cast::IsAction(const std::string& session, const std::string& step) const {
+  return scenario_.session(session).command.at(step).front().starts_with('@');
 }
 
 std::string Cast::Reset() {

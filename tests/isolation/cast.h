@@ -48,6 +48,8 @@ class Cast {
   Actor& operator[](const std::string& session) { return actors_.at(session); }
   // Begins a step, {name.id}, {name.pid} and {variable} replaced in its words.
   void Begin(const std::string& session, const std::string& step);
+  // Is it done by the runner, also to a session that waits?
+  bool IsAction(const std::string& session, const std::string& step) const;
   // For the next play on the same connections. What is not as it was, or nothing.
   std::string Reset();
   Variables& variables() { return variables_; }

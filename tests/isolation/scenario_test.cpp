@@ -7,9 +7,9 @@
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
-#include <random>
 
 #include "tests/isolation/player.h"
+#include "tests/isolation/test_extent.h"
 
 namespace warren::test {
 namespace {
@@ -30,15 +30,7 @@ std::vector<std::string> ChosenNames() {
   return names;
 }
 
-uint64_t Seed() {
-  const char* given = std::getenv("WARREN_TEST_SEED");
-  return given != nullptr ? std::strtoull(given, nullptr, 10) : std::random_device{}();
-}
-
-size_t InterleavingCount() {
-  const char* full = std::getenv("WARREN_TEST_FULL");
-  return full != nullptr && std::string_view(full) == "1" ? 5000 : 60;
-}
+size_t InterleavingCount() { return IsFullTest() ? 5000 : 60; }
 
 void Play(Stage& stage, const Scenario& scenario) {
   CAPTURE(scenario.name);
@@ -49,7 +41,7 @@ void Play(Stage& stage, const Scenario& scenario) {
     CHECK_MESSAGE(problem.empty(), problem);
   }
   if (!scenario.every_order) return;
-  const uint64_t seed = Seed();
+  const uint64_t seed = TestSeed();
   CAPTURE(seed);
   const std::string problem = PlayEveryOrder(stage, scenario, InterleavingCount(), seed);
   CHECK_MESSAGE(problem.empty(), problem);

@@ -85,7 +85,7 @@ std::string Stage::Prepare(const std::vector<std::vector<std::string>>& setup) {
 
 std::string Stage::Inspect() {
   if (is_redis()) return {};
-  if (!WaitUntil([&] { return Locks().empty(); }, Milliseconds(2000))) {
+  if (!WaitUntil([&] { return Locks().empty(); }, kPatience)) {
     return "locks are left behind:\n" + LocksAsText();
   }
   const Reply checked = Command({"CHECK"});

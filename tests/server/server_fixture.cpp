@@ -63,10 +63,15 @@ Reply Convert(const redisReply& from) {
   return reply;
 }
 
+std::string Program() {
+  const char* other = std::getenv("WARREN_TEST_PROGRAM");
+  return other != nullptr ? other : WARREN_BINARY;
+}
+
 // Forks and executes the binary with both outputs in `output_path` (appended). The child dies with
 // the test program.
 pid_t Spawn(const std::vector<std::string>& arguments, const std::string& output_path) {
-  std::vector<std::string> words{WARREN_BINARY};
+  std::vector<std::string> words{Program()};
   words.insert(words.end(), arguments.begin(), arguments.end());
   std::vector<char*> argv;
   for (std::string& word : words) argv.push_back(word.data());

@@ -1,6 +1,6 @@
 // How does a server test get a running Warren and talk to it?
 //
-// The real binary, real sockets, hiredis; none of the server's code is linked. Everything that
+// The real binary (or WARREN_TEST_PROGRAM), real sockets, hiredis; none of the server's code is linked. Everything that
 // waits has a deadline, and everything that was started is gone when the objects are.
 //
 //   Server server({"--max_connections", "20"});           // fresh directory, free port, answers
