@@ -6,6 +6,7 @@
 
 #include "backend/settled_read.h"
 #include "base/check.h"
+#include "base/seeded_bug.h"
 #include "shmem/stats.h"
 #include "storage/commit.h"
 
@@ -109,8 +110,13 @@ Result<bool> Transaction::View(const LockWait& wait, LockLook look, KeyView key,
 
 Result<bool> Transaction::Read(const LockWait& wait, uint32_t database, std::string_view key,
                                NeedValue need, ReadCallback read) {
-  RETURN_IF_ERROR(LockForReading(wait, database, key));
   Base base;
+  if (WARREN_SEEDED_BUG(read_before_grant)) {
+    const auto seen = View(wait, LockLook::kHolder, {database, key}, need, read, &base);
+    RETURN_IF_ERROR(LockForReading(wait, database, key));
+    return seen;
+  }
+  RETURN_IF_ERROR(LockForReading(wait, database, key));
   const LockLook look = options_.read_committed ? LockLook::kLook : LockLook::kHolder;
   return View(wait, look, {database, key}, need, read, &base);
 }

@@ -2,6 +2,7 @@
 #include "storage/store.h"
 
 #include "base/check.h"
+#include "base/seeded_bug.h"
 #include "shmem/lock_table.h"
 #include "shmem/stats.h"
 #include "storage/database_counts.h"
@@ -55,7 +56,8 @@ class Reader {
   Result<Step> Attempt(Callback read) {
     ASSIGN_OR_RETURN(SharedPage leaf, FindNodeShared(database_, 0, {SearchTarget::kAt, key_}));
     // While the leaf is locked. Without a leaf: who commits meanwhile is not seen by anybody yet.
-    if (kLooks && look_ == LockLook::kLook && LockTable::ReadConflicts(database_, key_)) {
+    if (kLooks && look_ == LockLook::kLook && !WARREN_SEEDED_BUG(no_read_look) &&
+        LockTable::ReadConflicts(database_, key_)) {
       return Conflict();
     }
     if (stamp_ != nullptr) *stamp_ = StampOf(database_, leaf);
@@ -131,6 +133,11 @@ class Modifier {
  private:
   enum class Phase : uint8_t { kDone, kDecide, kBuild };
 
+  bool SkipsLook() {
+    return WARREN_SEEDED_BUG(no_write_look) ||
+           (WARREN_SEEDED_BUG(no_second_look) && std::exchange(has_looked_, true));
+  }
+
   Status RunPhases() {
     for (;;) {
       RETURN_IF_ERROR(RunSteps([this] { return Attempt(); }));
@@ -174,7 +181,8 @@ class Modifier {
     ASSIGN_OR_RETURN(ExclusivePage leaf,
                      FindNodeExclusive(database_, 0, {SearchTarget::kAt, key_}));
     // Each time anew: whoever was granted the key since the leaf was let go keeps us out.
-    if (kLooks && look_ == LockLook::kLook && LockTable::WriteConflicts(database_, key_)) {
+    if (kLooks && look_ == LockLook::kLook && !SkipsLook() &&
+        LockTable::WriteConflicts(database_, key_)) {
       return Conflict();
     }
     if (!leaf.held()) return AttemptWithoutTree();
@@ -304,6 +312,7 @@ class Modifier {
   uint32_t slot_ = 0;
   bool stored_ = false;
   bool expired_ = false;
+  bool has_looked_ = false;
 
   // Of the change that was made.
   Change::Kind done_ = Change::kKeep;
