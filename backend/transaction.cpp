@@ -184,11 +184,6 @@ Status Transaction::Apply(KeyView key, const Base& base, const Change& change) {
     Save(at);
     bytes_ -= BytesOf(at->first, at->second);
   }
-  // Nobody but this transaction ever knew of a key that the store has no cell of.
-  if (next.kind == Change::kErase && !base.stored) {
-    pending_.erase(at);
-    return {};
-  }
   next.saved_in = CurrentLevel();
   at->second = std::move(next);
   bytes_ += BytesOf(at->first, at->second);

@@ -29,18 +29,24 @@ class KeyChanger {
     ASSIGN_OR_RETURN(ExclusivePage leaf,
                      FindNodeExclusive(change_.database, 0, {SearchTarget::kAt, change_.key}));
     if (!leaf.held()) {
-      return change_.kind == CommitOp::kPut ? CreateRoot(change_.database)
-                                            : Result<Step>(Step::kDone);
+      return change_.kind == CommitOp::kPut ? CreateRoot(change_.database) : NotStored();
     }
     const NodeView node(leaf.bytes());
     const uint32_t slot = node.LowerBound(change_.key);
     const bool stored = slot < node.count() && node.Key(slot) == change_.key;
     if (change_.kind == CommitOp::kPut) return Put(leaf, slot, stored);
-    if (!stored) return Step::kDone;
+    if (!stored) return NotStored();
     if (change_.kind == CommitOp::kSetExpiry) return SetExpiry(leaf, slot);
     ASSIGN_OR_RETURN(const Step step, EraseKey(leaf, slot, &old_chain_));
     leaf_emptied_ = NodeView(leaf.bytes()).count() == 0;
     return step;
+  }
+
+  // A key that the same transaction has put and erased: whoever watches for it to come has missed
+  // it.
+  Result<Step> NotStored() {
+    if (change_.kind == CommitOp::kErase) NoteRemoval(change_.database, change_.key);
+    return Step::kDone;
   }
 
   Result<Step> Put(ExclusivePage& leaf, uint32_t slot, bool stored) {

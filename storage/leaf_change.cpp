@@ -109,6 +109,10 @@ Result<Step> PutKey(ExclusivePage& leaf, uint32_t slot, bool replace, const NewC
   return Step::kDone;
 }
 
+void NoteRemoval(uint32_t database, std::string_view key) {
+  Segment::KeyRemovals(KeyTag(database, key).hash).fetch_add(1);
+}
+
 Result<Step> EraseKey(ExclusivePage& leaf, uint32_t slot, PageNo* old_chain) {
   const NodeView node(leaf.bytes());
   const OldCell old = LookAtOld(node, slot);
@@ -117,9 +121,9 @@ Result<Step> EraseKey(ExclusivePage& leaf, uint32_t slot, PageNo* old_chain) {
   RETURN_IF_ERROR(garbage.Lock(old.chain));
   RETURN_IF_ERROR(maps.Lock({old.chain}));
   const LeafErasePayload payload{slot};
-  // Before the record: who sees the key gone sees that it was removed (KeyStamp).
+  // Before the record: who sees the key gone sees that it was removed.
   const uint32_t database = node.page().database;
-  Segment::KeyRemovals(KeyTag(database, node.Key(slot)).hash).fetch_add(1);
+  NoteRemoval(database, node.Key(slot));
   MiniTransaction change(RecordType::kLeafErase, database, node.page().incarnation);
   change.AddPage(leaf, PageRole::kLeaf, SlotChanges(node));
   garbage.AddTo(change, maps);

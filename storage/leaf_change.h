@@ -40,4 +40,7 @@ Result<Step> PutKey(ExclusivePage& leaf, uint32_t slot, bool replace, const NewC
 
 Result<Step> EraseKey(ExclusivePage& leaf, uint32_t slot, PageNo* old_chain);
 
+// For those who watch a key that is not there (KeyStamp). EraseKey does it; under the leaf's lock.
+void NoteRemoval(uint32_t database, std::string_view key);
+
 }  // namespace warren
