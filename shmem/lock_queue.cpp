@@ -302,7 +302,7 @@ EntryIndex AddEntry(LockPlace place, const LockTag& tag, PackedOwner owner, Lock
   entry.hash = tag.hash;
   entry.kind = static_cast<uint8_t>(tag.kind);
   entry.name_length = static_cast<uint16_t>(std::min<size_t>(tag.name.size(), 0xffff));
-  std::memcpy(entry.name, tag.name.data(), std::min(tag.name.size(), kLockNameBytes));
+  (void)tag.name.copy(entry.name, kLockNameBytes);  // may be a null pointer with no bytes
   entry.granted_us = entry.waiting_us = WallClockUs();
   entry.ticket = NextTicket(partition);
   entry.token.store(0, std::memory_order_relaxed);
