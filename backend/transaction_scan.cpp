@@ -173,10 +173,11 @@ Result<uint64_t> Transaction::ScanStep(const LockWait& wait, uint32_t database, 
 
 Result<std::optional<std::string>> Transaction::FirstKey(uint32_t database) {
   std::optional<std::string> first;
-  Merge merge(*this, database, {}, NeedValue::kNo, [&](std::string_view key, const Current&) {
+  const auto take = [&](std::string_view key, const Current&) {
     first = key;
     return false;
-  });
+  };
+  Merge merge(*this, database, {}, NeedValue::kNo, take);
   if (!Emptied(database)) {
     RETURN_IF_ERROR(Store::Scan(
         database, {}, kBeforeAllExpiry, NeedValue::kNo,
