@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <cstdlib>
 #include <new>
 
 #include "backend/batch.h"
@@ -185,7 +186,9 @@ int64_t Session::LapNs() {
 
 void Session::ShowCommand(const CommandInfo& info) {
   if (lap_started_ns_ >= wall_offset_until_ns_) {
-    wall_offset_us_ = WallClockUs() - lap_started_ns_ / 1000;
+    const int64_t offset_us = WallClockUs() - MonotonicUs();
+    // The two clocks are not read at the same instant: for less than this, time must not go back.
+    if (std::abs(offset_us - wall_offset_us_) >= 1000) wall_offset_us_ = offset_us;
     wall_offset_until_ns_ = lap_started_ns_ + kWallClockIntervalNs;
   }
   const int64_t wall_us = lap_started_ns_ / 1000 + wall_offset_us_;
