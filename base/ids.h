@@ -13,6 +13,7 @@ using Lsn = uint64_t;          // a byte position in the log; 0 means "never"
 
 inline constexpr uint32_t kPageBytes = 8192;
 inline constexpr uint32_t kCacheLineBytes = 64;
+inline constexpr uint32_t kMaxDatabases = 1024;
 inline constexpr PageNo kNoPage = 0;
 inline constexpr BufferIndex kNoBuffer = ~BufferIndex{0};
 inline constexpr SlotIndex kNoSlot = ~SlotIndex{0};

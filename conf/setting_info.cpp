@@ -19,6 +19,10 @@ constexpr EnumWord kWaitPolicyWords[] = {{"adaptive", static_cast<int64_t>(WaitP
 constexpr EnumWord kHugePagesWords[] = {{"off", static_cast<int64_t>(HugePages::kOff)},
                                         {"try", static_cast<int64_t>(HugePages::kTry)},
                                         {"on", static_cast<int64_t>(HugePages::kOn)}};
+constexpr EnumWord kCrashContainmentWords[] = {
+    {"auto", static_cast<int64_t>(CrashContainment::kAuto)},
+    {"trusting", static_cast<int64_t>(CrashContainment::kTrusting)},
+    {"strict", static_cast<int64_t>(CrashContainment::kStrict)}};
 constexpr EnumWord kLogLevelWords[] = {{"debug", static_cast<int64_t>(log::Level::kDebug)},
                                        {"info", static_cast<int64_t>(log::Level::kInfo)},
                                        {"verbose", static_cast<int64_t>(log::Level::kInfo)},
@@ -34,6 +38,8 @@ template <>
 constexpr std::span<const EnumWord> kWordsOf<WaitPolicy> = kWaitPolicyWords;
 template <>
 constexpr std::span<const EnumWord> kWordsOf<HugePages> = kHugePagesWords;
+template <>
+constexpr std::span<const EnumWord> kWordsOf<CrashContainment> = kCrashContainmentWords;
 template <>
 constexpr std::span<const EnumWord> kWordsOf<log::Level> = kLogLevelWords;
 template <>

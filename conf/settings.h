@@ -27,6 +27,7 @@ inline constexpr int64_t kTiB = 1024 * kGiB;
 
 enum class WaitPolicy : uint8_t { kAdaptive, kBlock, kSpin, kYield };
 enum class HugePages : uint8_t { kOff, kTry, kOn };
+enum class CrashContainment : uint8_t { kAuto, kTrusting, kStrict };
 
 // The words of a list setting's default.
 std::vector<std::string> DefaultList(const char* words);

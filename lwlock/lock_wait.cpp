@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/function_ref.h"
 #include "base/log.h"
+#include "lwlock/wait_hook.h"
 
 namespace warren {
 namespace {
@@ -71,7 +72,8 @@ class LockWait {
     Begin();
     spins_ = 0;  // whoever was woken has good reason to look a few times
     slept_ = true;
-    if (FutexWait(address, value, MonotonicNs() + GetLockTuning().warn_timeout_ns, bits)) return;
+    const int64_t deadline_ns = MonotonicNs() + GetLockTuning().warn_timeout_ns;
+    if (FutexWaitHooked(address, value, deadline_ns, bits)) return;
     // Timed out: never unbounded, so that a wake-up that died with its sender is only a delay.
     const bool lost = IsWakeUpLost(address, bits, look);
     if (lost) AddToCounter(t_lock_self.proc->timeouts_on_free_lock, 1);
@@ -101,7 +103,7 @@ class LockWait {
     const int64_t pause_ns = GetLockTuning().warn_timeout_ns / (2 * kLooks);
     for (int i = 0; i < kLooks; ++i) {
       if (look() != 0) return false;
-      if (FutexWait(address, 0, MonotonicNs() + pause_ns, bits)) return false;
+      if (FutexWaitHooked(address, 0, MonotonicNs() + pause_ns, bits)) return false;
     }
     return look() == 0;
   }

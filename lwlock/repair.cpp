@@ -13,16 +13,19 @@
 namespace warren {
 namespace {
 
-std::array<RepairFunction, kTrancheCount> g_repairs{};
+struct Repair {
+  RepairFunction function = nullptr;
+  RepairCondition condition = nullptr;
+};
+std::array<Repair, kTrancheCount> g_repairs{};
 
 bool Owns(const LWLock& lock, SlotIndex slot) {
   return (lock.word.load() & LWLock::kOwnerMask) == slot + 1;
 }
 
-// Was the dead one inside `lock` as its owner? While the acquire or release is pending it was not:
-// nothing is half done there.
-bool DiedInside(const LockProc& dead, const LWLock& lock, SlotIndex slot) {
-  return Owns(lock, slot) && dead.pending_lock.load() != &lock;
+bool CanRepair(const LWLock& lock) {
+  const Repair& repair = g_repairs[static_cast<size_t>(lock.tranche)];
+  return repair.function != nullptr && (repair.condition == nullptr || repair.condition(lock));
 }
 
 void WakeEverybody(const LockSpace& space, LWLock& lock) {
@@ -57,18 +60,28 @@ void ReleaseOne(const LockSpace& space, const LockProc& dead, LWLock& lock, Slot
 
 }  // namespace
 
-void RegisterRepair(TrancheId tranche, RepairFunction repair) {
-  g_repairs[static_cast<size_t>(tranche)] = repair;
+void RegisterRepair(TrancheId tranche, RepairFunction repair, RepairCondition condition) {
+  g_repairs[static_cast<size_t>(tranche)] = {repair, condition};
 }
 
-RepairFunction GetRepair(TrancheId tranche) { return g_repairs[static_cast<size_t>(tranche)]; }
+RepairFunction GetRepair(TrancheId tranche) {
+  return g_repairs[static_cast<size_t>(tranche)].function;
+}
 
-bool ReleaseLocksOfDead(const LockSpace& space, LockProc& dead, SlotIndex slot) {
+bool DiedInside(const LockProc& dead, const LWLock& lock, SlotIndex slot) {
+  return Owns(lock, slot) && dead.pending_lock.load() != &lock;
+}
+
+const LWLock* FindUnrepairable(const LockProc& dead, SlotIndex slot) {
   for (const auto& entry : dead.held) {
     const LWLock* lock = LockOf(entry.load());
-    if (lock != nullptr && DiedInside(dead, *lock, slot) && GetRepair(lock->tranche) == nullptr)
-      return false;
+    if (lock != nullptr && DiedInside(dead, *lock, slot) && !CanRepair(*lock)) return lock;
   }
+  return nullptr;
+}
+
+bool ReleaseLocksOfDead(const LockSpace& space, LockProc& dead, SlotIndex slot) {
+  if (FindUnrepairable(dead, slot) != nullptr) return false;
   // Last entered first, and each entry is cleared only once its lock is free: a successor that
   // takes over from a dead repairer does the same again. A lock that was also pending is done last,
   // when its entry (if it has one) is gone, for `pending` is what says that nothing was half done

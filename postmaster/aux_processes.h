@@ -18,6 +18,8 @@ AuxiliaryMain GetAuxiliaryMain(ProcessKind kind);
 // Exit codes of a process that was told to end (SIGTERM).
 inline constexpr int kStoreNotClosed = 1;  // closing it was tried, and the log says why it failed
 inline constexpr int kEndedEarly = 3;      // somebody else's SIGTERM while there was no shutdown
+// Of the process monitor: what a dead process has left can't be made whole in place.
+inline constexpr int kCannotRepair = 4;
 
 // The start of each round of an auxiliary process: log and settings are as they shall be.
 void BeginAuxiliaryRound();

@@ -19,10 +19,12 @@ bool ChangesPages(SlotIndex slot) { return MiniTransactionAreaOf(slot).armed.loa
 
 }  // namespace
 
-CrashVerdict JudgeDeath(const DeathFacts& facts) {
-  const bool unfinished = facts.holds_locks || facts.changes_pages;
-  if (unfinished || facts.death == DeathClass::kWild) return CrashVerdict::kStopServer;
-  return facts.death == DeathClass::kOrderly && facts.ended ? CrashVerdict::kFreeSlot
+CrashVerdict JudgeDeath(const DeathFacts& facts, CrashContainment containment) {
+  const bool in_order = facts.death == DeathClass::kOrderly && facts.ended && !facts.unfinished();
+  if (in_order) return CrashVerdict::kFreeSlot;
+  if (containment == CrashContainment::kStrict) return CrashVerdict::kStopServer;
+  const bool wild = facts.death == DeathClass::kWild;
+  return wild && containment != CrashContainment::kTrusting ? CrashVerdict::kStopServer
                                                             : CrashVerdict::kRepair;
 }
 
@@ -39,6 +41,12 @@ std::string DescribeHoldings(SlotIndex slot) {
   text = text.empty() ? "holding nothing" : "holding " + text;
   if (ChangesPages(slot)) text += "; in the middle of changing pages";
   return text;
+}
+
+bool DeathBreaker::MayGoOn(int64_t now_ms, uint32_t most, int64_t window_ms) {
+  deaths_ms_.push_back(now_ms);
+  while (now_ms - deaths_ms_.front() > window_ms) deaths_ms_.pop_front();
+  return most == 0 || deaths_ms_.size() <= most;
 }
 
 bool RepairBreaker::MayTryAgain(PackedOwner dead) {

@@ -122,6 +122,7 @@ class Postmaster {
   void Advance();
   void AdvanceToClosing();
   void AdvanceToEnd();
+  static bool CannotRepair(const ChildEnd& end);
   bool MayRepairAgain(const ChildEnd& end);
   void Finish(int exit_code);
 
@@ -296,18 +297,26 @@ void Postmaster::WatchFreeSlots() {
 
 void Postmaster::OnChildEnd(const ChildEnd& end) {
   if (end.verdict == CrashVerdict::kStopServer && phase_ != Phase::kKilling) {
-    log::Error(
-        "{} {} may have left shared memory in the middle of a change: stopping all processes",
-        GetProcessKind(end.child.kind).name, end.child.pid);
+    log::Error("shared memory cannot be trusted after the death of {} {}: stopping all processes",
+               GetProcessKind(end.child.kind).name, end.child.pid);
     return BeginCrashRestart();
   }
   if (phase_ == Phase::kKilling) return;
+  if (CannotRepair(end)) {
+    log::Error("a dead process cannot be repaired in place: stopping all processes");
+    return BeginCrashRestart();
+  }
   if (!MayRepairAgain(end)) {
     log::Error("the process monitor died twice of the same repair: stopping all processes");
     return BeginCrashRestart();
   }
   if (end.child.kind == ProcessKind::kStartup) return OnStartupEnd(end);
   if (end.child.kind != ProcessKind::kBackend) return OnAuxiliaryEnd(end);
+}
+
+bool Postmaster::CannotRepair(const ChildEnd& end) {
+  return end.child.kind == kMonitor && WIFEXITED(end.wait_status) &&
+         WEXITSTATUS(end.wait_status) == kCannotRepair;
 }
 
 bool Postmaster::MayRepairAgain(const ChildEnd& end) {

@@ -1,18 +1,25 @@
 #include "postmaster/process_monitor.h"
 
+#include <unistd.h>
+
 #include <csignal>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/ordered_store.h"
+#include "lwlock/repair.h"
+#include "lwlock/wait_hook.h"
 #include "postmaster/aux_processes.h"
 #include "shmem/latch.h"
 #include "shmem/lock_table.h"
 #include "shmem/segment.h"
 #include "shmem/stats.h"
 #include "storage/commit.h"
-#include "storage/wal.h"
+#include "storage/death_repair.h"
 
 namespace warren {
 namespace {
@@ -27,12 +34,60 @@ bool IsDead(const Proc& proc) {
 // Where the postmaster takes the slot back.
 void TellPostmaster() { kill(Segment::Server().postmaster_pid.load(), SIGURG); }
 
-// -- Phase 1: noexcept, acquires no lock, waits for nothing.
+// While it lives, the segment says whose remains are being cleared away.
+class UnderRepair {
+ public:
+  explicit UnderRepair(Owner dead) : before_(Named().load()) { StoreBefore(Named(), Pack(dead)); }
+  ~UnderRepair() { StoreAfter(Named(), before_); }
+  UnderRepair(const UnderRepair&) = delete;
+  UnderRepair& operator=(const UnderRepair&) = delete;
 
-void ReleaseWaiters() noexcept {
-  // It may have been the one that was woken to flush the log for the others.
-  Wal::OnProcessDeath();
+ private:
+  static std::atomic<PackedOwner>& Named() { return Segment::Server().under_repair; }
+  PackedOwner before_;  // of a phase 2 that a phase 1 has come into
+};
+
+// -- Phase 1: acquires no lock, waits for nothing.
+
+constexpr int64_t kLookWhileWaitingNs = 5'000'000;
+
+std::string_view DescribeChange(ChangeRepair change) {
+  switch (change) {
+    case ChangeRepair::kTakenBack:
+      return ", its change of pages taken back";
+    case ChangeRepair::kFinished:
+      return ", its change of pages finished";
+    default:
+      return "";
+  }
 }
+
+void RepairInPlace(SlotIndex slot) noexcept {
+  const Proc& proc = Segment::Procs()[slot];
+  if (const std::optional<std::string> why = WhyNotRepairable(slot); why.has_value()) {
+    log::Error("slot {}: {}", slot, *why);
+    _exit(kCannotRepair);
+  }
+  const int64_t began_ns = MonotonicNs();
+  const DeathRepair done = RepairDead(slot);
+  if (!done.held_locks && done.change == ChangeRepair::kNone) return;
+  Stats::Add(StatId::kRepairsInPlace);
+  log::Notice("slot {}, process {}: its locks are free after {} us{}", slot, proc.pid.load(),
+              (MonotonicNs() - began_ns) / 1000, DescribeChange(done.change));
+}
+
+void RepairAllInPlace() noexcept {
+  const ProcArray procs = Segment::Procs();
+  for (SlotIndex slot = 0; slot < procs.size(); ++slot) {
+    if (!IsDead(procs[slot])) continue;
+    const UnderRepair named({slot, procs[slot].generation.load()});
+    RepairInPlace(slot);
+  }
+}
+
+// Nothing: the next CONFIG SET overwrites a request that has lost its sender, a configuration file
+// is replaced as a whole, and a reset of the statistics may end half way.
+void RepairSettingsLock(LWLock&) noexcept {}
 
 // -- Phase 2.
 
@@ -50,7 +105,7 @@ class ProcessMonitor {
   int64_t Round() {
     const ProcArray procs = Segment::Procs();
     if (!AnyDead()) return kIdleMs;
-    ReleaseWaiters();
+    RepairAllInPlace();
     bool failed = false, freed = false;
     for (SlotIndex slot = 0; slot < procs.size() && !Latch::Pending(); ++slot) {
       if (!IsDead(procs[slot])) continue;
@@ -72,11 +127,9 @@ class ProcessMonitor {
   bool Repair(SlotIndex slot) {
     Proc& proc = Segment::Procs()[slot];
     const Owner dead{slot, proc.generation.load()};
-    std::atomic<PackedOwner>& under_repair = Segment::Server().under_repair;
-    StoreBefore(under_repair, Pack(dead));
+    const UnderRepair named(dead);
     const Status status = ClearAway(dead);
     if (status.ok()) FreeSlot(proc);
-    StoreAfter(under_repair, PackedOwner{0});
     ReportFailure(slot, status);
     return status.ok();
   }
@@ -106,7 +159,15 @@ class ProcessMonitor {
 
 }  // namespace
 
+void RegisterAllRepairs() {
+  RegisterRepair(TrancheId::kSettings, RepairSettingsLock);
+  RegisterLockTableRepairs();
+  RegisterStorageRepairs();
+}
+
 int ProcessMonitorMain() {
+  RegisterAllRepairs();
+  g_wait_hook = {.run = RepairAllInPlace, .every_ns = kLookWhileWaitingNs};
   ProcessMonitor monitor;
   while (!Latch::TerminateRequested()) {
     BeginAuxiliaryRound();

@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "conf/settings.h"
 #include "postmaster/child_process.h"
 #include "postmaster/wait_status.h"
 #include "shmem/segment.h"
@@ -141,10 +142,23 @@ std::optional<ChildEnd> Supervisor::NextEnd() {
   }
 }
 
+CrashVerdict Supervisor::Judge(const DeathFacts& facts) {
+  const Settings& settings = GetSettings();
+  const CrashVerdict verdict = JudgeDeath(facts, settings.crash_containment);
+  if (verdict != CrashVerdict::kRepair || !facts.unfinished() || stopping_) return verdict;
+  if (death_breaker_.MayGoOn(MonotonicNs() / 1'000'000, settings.crash_breaker_deaths,
+                             settings.crash_breaker_window_ms)) {
+    return verdict;
+  }
+  log::Error("more than {} processes died in the middle of something within {} ms",
+             settings.crash_breaker_deaths, settings.crash_breaker_window_ms);
+  return CrashVerdict::kStopServer;
+}
+
 ChildEnd Supervisor::TakeEnd(const Child& child, int wait_status) {
   const ChildEnd end{.child = child,
                      .wait_status = wait_status,
-                     .verdict = JudgeDeath(ExamineDead(child.owner.slot, wait_status)),
+                     .verdict = Judge(ExamineDead(child.owner.slot, wait_status)),
                      .lived_ms = (MonotonicNs() - child.start_ns) / 1'000'000};
   if (end.verdict != CrashVerdict::kFreeSlot && !stopping_) {
     log::Error("{}: {}{}, {}", NameOf(child), DescribeWaitStatus(wait_status), ActivityOf(child),
@@ -182,6 +196,7 @@ void Supervisor::NoteStopped(const Child& child, int wait_status) const {
 
 void Supervisor::StartOver() {
   slots_ = SlotTable(static_cast<uint32_t>(Segment::Procs().size()));
+  death_breaker_ = DeathBreaker();
   stopping_ = false;
 }
 

@@ -66,6 +66,7 @@ class Supervisor {
 
  private:
   std::optional<ChildEnd> NextEnd();
+  CrashVerdict Judge(const DeathFacts& facts);
   ChildEnd TakeEnd(const Child& child, int wait_status);
   void GiveUpSlot(const ChildEnd& end);
   void NoteStopped(const Child& child, int wait_status) const;
@@ -73,6 +74,7 @@ class Supervisor {
   asio::execution_context& context_;
   std::vector<DescriptorRange> postmaster_only_;
   SlotTable slots_;
+  DeathBreaker death_breaker_;
   bool stopping_ = false;
 };
 

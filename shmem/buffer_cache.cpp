@@ -8,9 +8,11 @@
 #include "base/clock.h"
 #include "base/fault_point.h"
 #include "base/ordered_store.h"
+#include "lwlock/repair.h"
 #include "shmem/buffer_io.h"
 #include "shmem/buffer_mapping.h"
 #include "shmem/clock_sweep.h"
+#include "shmem/segment.h"
 
 namespace warren {
 namespace {
@@ -267,6 +269,23 @@ void BufferCache::DropFrom(PageNo first) NO_THREAD_SAFETY_ANALYSIS {
     if (concerns(Descriptor(buffer).Load())) UntagBuffer(buffer);
     ReleaseExclusive(ContentLock(buffer));
   }
+}
+
+std::byte* BufferCache::HeldByDead(SlotIndex slot, BufferIndex buffer, PageNo page_no) noexcept {
+  if (buffer >= g_buffer_pool.count) return nullptr;
+  const BufferState state = Descriptor(buffer).Load();
+  const bool changing = state.Holds(page_no) && state.valid() && state.dirty();
+  const LockProc& dead = Segment::Procs()[slot].locks;
+  return changing && DiedInside(dead, ContentLock(buffer), slot) ? g_buffer_pool.Page(buffer)
+                                                                 : nullptr;
+}
+
+void BufferCache::RegisterRepairs() {
+  RegisterRepair(TrancheId::kBufferMapping, [](LWLock& lock) noexcept {
+    RelinkPartition(static_cast<uint32_t>(lock.instance));
+  });
+  // Nothing: see README.md. A change of its page was made whole before the locks are taken away.
+  RegisterRepair(TrancheId::kBufferContent, [](LWLock&) noexcept {});
 }
 
 Status BufferCache::CheckInvariants() {

@@ -138,6 +138,14 @@ class BufferCache {
   // Waits for whoever is using one; the caller holds no page.
   static void DropFrom(PageNo first);
 
+  // For the repair of a dead process's change (phase 1): the bytes of a buffer that the process of
+  // `slot` held exclusively with `page_no` in it, valid and dirty; null if it did not.
+  static std::byte* HeldByDead(SlotIndex slot, BufferIndex buffer, PageNo page_no) noexcept;
+
+  // Registers the repairs of the cache's locks (README.md, "What a death leaves"). Before the first
+  // fork.
+  static void RegisterRepairs();
+
   // Asserts the rules above that can be seen at any moment: each in-use descriptor is found by its
   // hash chain exactly once, no page has two buffers, no chain holds another or a cycle, no word is
   // in a state outside the diagram of buffer_descriptor.h; returns what is wrong, or nothing. Takes

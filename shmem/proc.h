@@ -13,6 +13,7 @@
 // monitor, as the last store of its repair.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -107,6 +108,8 @@ struct alignas(kCacheLineBytes) Proc {
   // Where the commit record ends, once it is in the log: from then on the commit has to be
   // finished.
   std::atomic<Lsn> commit_end;
+  // Which databases it changes, a bit each; from before the commit record is published.
+  std::array<std::atomic<uint64_t>, kMaxDatabases / 64> commit_databases;
   // A backup under way in this process needs the log from here on (storage/wal_retention.h); counts
   // while the process runs, so that its end, however it comes, lets the log go. 0: nothing is
   // needed.

@@ -78,6 +78,9 @@ struct WalState {
   std::atomic<PageNo> data_file_pages;
   // How many pages the file has room for on disk: those behind its end are kept for commits.
   std::atomic<PageNo> data_file_allocated;
+  // 1 from before the record of a cut of the file until the shorter length is durable: what comes
+  // between can only be made good by redo.
+  std::atomic<uint32_t> data_file_cut;
 
   // -- Written by the checkpointer, or by whoever failed to cut the data file.
   // The errno of a failed sync of the data file, after which nothing is accepted; or 0.

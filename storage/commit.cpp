@@ -14,6 +14,7 @@
 #include "base/fault_point.h"
 #include "base/log.h"
 #include "base/ordered_store.h"
+#include "lwlock/wait_hook.h"
 #include "shmem/segment.h"
 #include "storage/commit_apply.h"
 #include "storage/commit_record.h"
@@ -114,6 +115,14 @@ std::vector<uint32_t> DatabasesOf(const std::vector<LoggedChange>& changes) {
   return databases;
 }
 
+// A repair counts the commits under way anew by these (death_repair.cpp).
+void NameDatabases(Proc& proc, const std::vector<uint32_t>& databases) {
+  for (auto& word : proc.commit_databases) word.store(0, std::memory_order_relaxed);
+  for (const uint32_t database : databases) {
+    proc.commit_databases[database / 64].fetch_or(uint64_t{1} << (database % 64));
+  }
+}
+
 // Puts a commit's records into the log.
 class CommitLogger {
  public:
@@ -150,7 +159,11 @@ class CommitLogger {
       // Before the publish: a checkpoint that begins after the record must see it.
       StoreBetween(proc_.commit_lsn, place_.first);
     }
-    for (const uint32_t database : begun) Segment::Database(database).commits_begun.fetch_add(1);
+    if (type == kCommit) NameDatabases(proc_, begun);
+    for (const uint32_t database : begun) {
+      FAULT_POINT(kCommitCount);
+      Segment::Database(database).commits_begun.fetch_add(1);
+    }
     insertion.Publish(type, 0, body, {}, 0, type == kCommit ? &proc_.commit_end : nullptr);
     place_.end = insertion.end();
     return {};
@@ -177,6 +190,7 @@ class Patience {
     }
     RETURN_IF_FAULT(kCommitWait);
     poll(nullptr, 0, kRetryMs);
+    RunWaitHookIfDue();
     return {};
   }
 
@@ -212,6 +226,7 @@ Status MakeSurely(const LoggedChange& change, int64_t now_ms) {
 Status MakeAll(const std::vector<LoggedChange>& changes, int64_t now_ms) {
   for (const LoggedChange& change : changes) {
     RETURN_IF_FAULT(kCommitChange);
+    RunWaitHookIfDue();
     RETURN_IF_ERROR(MakeSurely(change, now_ms));
   }
   RETURN_IF_FAULT(kCommitEnd);
@@ -226,16 +241,20 @@ Result<WalInsertion> BeginSurely(size_t body_bytes) {
   }
 }
 
-// All changes are made. With the insert lock, so that no death comes between these stores.
 enum class Wait : uint8_t { kNo, kForRoom };
 
+// All changes are made. With the insert lock: a death between these stores is repaired before
+// anybody else counts.
 Status LogEnd(Proc& proc, Lsn first, const std::vector<uint32_t>& ended, Wait wait) {
   const CommitEndHead head{.first_lsn = first};
   ASSIGN_OR_RETURN(WalInsertion insertion, wait == Wait::kForRoom
                                                ? BeginSurely(sizeof head)
                                                : WalInsertion::Begin(sizeof head));
   insertion.Publish(kCommitEnd, 0, std::as_bytes(std::span(&head, 1)), {}, 0, nullptr);
-  for (const uint32_t database : ended) Segment::Database(database).commits_ended.fetch_add(1);
+  for (const uint32_t database : ended) {
+    FAULT_POINT(kCommitCount);
+    Segment::Database(database).commits_ended.fetch_add(1);
+  }
   // In this order: commit_end means nothing without the other.
   StoreBetween(proc.commit_lsn, Lsn{0});
   StoreAfter(proc.commit_end, Lsn{0});

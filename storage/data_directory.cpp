@@ -18,6 +18,7 @@
 #include "storage/control_file.h"
 #include "storage/data_file.h"
 #include "storage/database_counts.h"
+#include "storage/death_repair.h"
 #include "storage/lsn_text.h"
 #include "storage/map_page.h"
 #include "storage/mini_transaction.h"
@@ -175,7 +176,7 @@ void BindStore(const std::string& directory, const ControlData& control, PageIo&
   WalSegments::Bind(WalPath(directory));
   Wal::Bind(
       {.system_id = control.system_id, .start_count = static_cast<uint32_t>(control.start_count)});
-  RegisterWalRepairs();
+  RegisterStorageRepairs();
   g_directory = directory;
   g_control = control;
 }

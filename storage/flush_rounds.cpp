@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "lwlock/futex.h"
+#include "lwlock/wait_hook.h"
 
 namespace warren {
 namespace {
@@ -37,7 +38,7 @@ void FlushRounds::GatherCompany(const WalState& state) {
 void FlushRounds::Wait(WalState& state, uint32_t round, Lsn lsn) {
   const bool taken_along = state.flush_target.load() >= lsn;
   const uint32_t bits = taken_along ? BitOf(round) : BitOf(round + 1) | kNextFlusher;
-  FutexWait(FutexWord(state.flush_round), round, MonotonicNs() + kLongestSleepNs, bits);
+  FutexWaitHooked(FutexWord(state.flush_round), round, MonotonicNs() + kLongestSleepNs, bits);
 }
 
 void FlushRounds::End(WalState& state) noexcept {

@@ -4,6 +4,7 @@
 #include <new>
 
 #include "base/check.h"
+#include "base/fault_point.h"
 #include "base/ordered_store.h"
 #include "shmem/stats.h"
 #include "storage/database_counts.h"
@@ -74,10 +75,12 @@ void RepairArmedArea(MiniTransactionArea& area,
   if (area.armed.load(std::memory_order_acquire) == 0) return;
   const Lsn end = area.end.load(std::memory_order_relaxed);
   for (size_t i = 0; i < area.page_count; ++i) {
+    FAULT_POINT(kRepairPage);
     std::byte* page = page_of(area.pages[i].buffer);
     RestoreBeforeImage(area, i, page);
     if (end != 0) ApplyRecord(RecordView(area.record.data()), area.pages[i].ref, page, end);
   }
+  FAULT_POINT(kRepairDisarm);
   StoreAfter(area.armed, 0u);
 }
 
@@ -195,6 +198,7 @@ Result<Lsn> MiniTransaction::InsertIntoLog() noexcept {
     PlanCounts(header, keys_delta_, expires_delta_);
     insertion.Publish(kPageChange, images.flags(), {area_.record.data(), header.bytes},
                       images.pieces(), tail_hash, &area_.end);
+    FAULT_POINT(kChangeCount);
     StoreCounts(header);
     Stats::Add(StatId::kWalPageImages, images.count());
     return insertion.end();
@@ -205,16 +209,19 @@ Status MiniTransaction::Commit() noexcept {
   RETURN_IF_ERROR(MarkTimeIfDue());
   AssembleRecord();
   SaveBeforeImages();
+  FAULT_POINT(kChangeDirty);
   // Before the record exists: a write-out of everything that starts after it must see these pages.
   for (size_t i = 0; i < header_.page_count; ++i) pages_[i].page->MarkDirty();
 #ifndef NDEBUG
   auto page_of = [&](size_t i) { return pages_[i].page->bytes(); };
   KeepCopies(area_, page_of);
 #endif
+  FAULT_POINT(kChangeArm);
   area_.end.store(0, std::memory_order_relaxed);
   // After the images and `end`, before the first changed byte: from here on a repair may trust
   // them.
   StoreBetween(area_.armed, 1u);
+  FAULT_POINT(kChangeLog);
   const Result<Lsn> inserted = InsertIntoLog();
   if (!inserted.ok()) {  // no room for it in the log: nothing has changed yet
     StoreAfter(area_.armed, 0u);
@@ -223,12 +230,15 @@ Status MiniTransaction::Commit() noexcept {
   const Lsn lsn = g_last_change = *inserted;
   const RecordView record(area_.record.data());
   for (size_t i = 0; i < header_.page_count; ++i) {
+    FAULT_POINT(kChangeApply);
     ApplyRecord(record, area_.pages[i].ref, pages_[i].page->bytes(), lsn);
   }
 #ifndef NDEBUG
   CheckBeforeImages(area_, page_of);
 #endif
+  FAULT_POINT(kChangeDisarm);
   StoreAfter(area_.armed, 0u);  // after the last page byte
+  FAULT_POINT(kChangeDone);
   Stats::Add(StatId::kMiniTransactions);
   return {};
 }

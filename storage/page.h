@@ -90,7 +90,6 @@ struct CatalogPage {
 };
 static_assert(sizeof(CatalogPage) == kPageBytes);
 
-inline constexpr uint32_t kMaxDatabases = 1024;
 inline constexpr PageNo kFirstCatalogPage = 2;
 inline constexpr uint32_t kCatalogPages =
     (kMaxDatabases + kCatalogEntriesPerPage - 1) / kCatalogEntriesPerPage;

@@ -4,6 +4,7 @@
 #include <cerrno>
 
 #include "base/fault_point.h"
+#include "base/ordered_store.h"
 #include "shmem/buffer_cache.h"
 #include "shmem/segment.h"
 #include "shmem/stats.h"
@@ -49,6 +50,7 @@ Status CarryOut(Lsn record_end) {
 Result<PageNo> CutLastGroup(PageNo wanted) {
   DataFile& file = DataFile::Get();
   const ExclusiveLock lock(Segment::DataFileLock());
+  std::atomic<uint32_t>& cut_under_way = Segment::Wal().data_file_cut;
   const PageNo end = file.page_count();
   // What is kept for commits lies behind the end, and would go with it.
   if (end <= wanted || ReservedPages() != 0) return PageNo{0};
@@ -60,7 +62,11 @@ Result<PageNo> CutLastGroup(PageNo wanted) {
     MiniTransaction change(RecordType::kCutFile, 0, 0);
     const CutFilePayload payload{.page_count = cut_to, .reserved = 0};
     change.AddPayload(payload);
-    RETURN_IF_ERROR(change.Commit());
+    StoreBefore(cut_under_way, 1u);
+    if (Status logged = change.Commit(); !logged.ok()) {
+      StoreAfter(cut_under_way, 0u);
+      return std::move(logged).error();
+    }
     FAULT_POINT(kCutLogged);
     // With the map page still held: who gets it next allocates below the new end only.
     file.MoveEndTo(cut_to);
@@ -69,6 +75,7 @@ Result<PageNo> CutLastGroup(PageNo wanted) {
     DeclareDataFileFailed(EIO);
     return std::move(done).error();
   }
+  StoreAfter(cut_under_way, 0u);
   Stats::Add(StatId::kPagesCutOff, end - cut_to);
   return end - cut_to;
 }

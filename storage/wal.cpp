@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/fault_point.h"
 #include "base/log.h"
 #include "base/ordered_store.h"
 #include "lwlock/lwlock.h"
@@ -156,10 +157,13 @@ Status FlushLocked() {
   const int64_t began_ns = MonotonicNs();
   const Lsn target = state.insert.load(std::memory_order_acquire);
   state.flush_target.store(target);
+  FAULT_POINT(kLogWrite);
   RETURN_IF_ERROR(WriteRange(state.write.load(), target));
   StoreAfter(state.write, target);
+  FAULT_POINT(kLogSync);
   const Lsn durable = state.flush.load();
   RETURN_IF_ERROR(SyncRange(durable, target));
+  FAULT_POINT(kLogFlushed);
   StoreAfter(state.flush, target);
   state.sync_ns.store(MonotonicNs() - began_ns, std::memory_order_relaxed);
   if (SegmentOf(durable) != SegmentOf(target)) {  // one is complete now
@@ -180,6 +184,7 @@ Status FlushAsOwner(Lsn lsn) RELEASE_LOCK(Segment::WalFlushLock()) NO_THREAD_SAF
   }
   state.flush_target.store(FlushRounds::kUnknownTarget);
   ReleaseExclusive(Segment::WalFlushLock());
+  FAULT_POINT(kLogRound);
   if (status.ok()) {
     FlushRounds::End(state);
   } else {
@@ -198,10 +203,8 @@ void RepairFlushLock(LWLock&) noexcept {
   FlushRounds::WakeAll(state);
 }
 
-// Nothing is half done: the ring's bytes beyond `insert` mean nothing.
-void RepairInsertLock(LWLock&) noexcept {}
-
-// Nothing is half done: Ensure makes files under a temporary name.
+// Nothing is half done: a new file gets its name when it is whole, and what the next holder finds
+// is what it goes by.
 void RepairSegmentLock(LWLock&) noexcept {}
 
 }  // namespace
@@ -246,6 +249,7 @@ void WalInsertion::Publish(uint8_t type, uint8_t flags, std::span<const std::byt
     StoreAfter(State().flush, end_);
     return;
   }
+  FAULT_POINT(kLogCopy);
   if (begin_ != log_end_) CrossIntoNextSegment(log_end_, begin_ - kSegmentStartRecordBytes);
   Lsn at = begin_ + sizeof(WalRecordHeader);
   CopyIntoRing(at, head.data(), head.size());
@@ -258,9 +262,11 @@ void WalInsertion::Publish(uint8_t type, uint8_t flags, std::span<const std::byt
   const WalRecordHeader header =
       MakeHeader(type, flags, at - begin_, head.size(), WalBodyHash(head, tail_hash), begin_);
   CopyIntoRing(begin_, &header, sizeof(header));
+  FAULT_POINT(kLogPlan);
   // Before the publish: a death between the two leaves an end beyond `insert`, which says that the
   // record does not exist.
   if (planned_end != nullptr) StoreAfter(*planned_end, end_);
+  FAULT_POINT(kLogPublish);
   StoreAfter(State().insert, end_);
   if (SlotReserve* const own = ReserveInUse(); own != nullptr) {
     const uint64_t kept = own->log_bytes.load();
@@ -382,7 +388,6 @@ Result<Lsn> Wal::RescueRing() {
 
 void RegisterWalRepairs() {
   RegisterRepair(TrancheId::kWalFlush, RepairFlushLock);
-  RegisterRepair(TrancheId::kWalInsert, RepairInsertLock);
   RegisterRepair(TrancheId::kWalSegment, RepairSegmentLock);
 }
 

@@ -98,7 +98,8 @@ class Wal {
   static Status PrepareNextSegment();
 };
 
-// Registers the repairs of the insert and flush locks. Before the first fork.
+// Registers the repairs of the flush and segment locks; that of the insert lock is a verdict on the
+// dead one's record (death_repair.h). Before the first fork.
 void RegisterWalRepairs();
 
 }  // namespace warren

@@ -11,7 +11,6 @@
 #include "base/fault_point.h"
 #include "lwlock/repair.h"
 #include "shmem/buffer_cache.h"
-#include "shmem/buffer_mapping.h"
 #include "tests/support/actors.h"
 #include "tests/support/segment_world.h"
 #include "tests/support/test_page_io.h"
@@ -25,12 +24,7 @@ constexpr SlotIndex kVictimSlot = 1;
 
 class Repairs {
  public:
-  Repairs() {
-    RegisterRepair(TrancheId::kBufferMapping, [](LWLock& lock) noexcept {
-      RelinkPartition(static_cast<uint32_t>(lock.instance));
-    });
-    RegisterRepair(TrancheId::kBufferContent, [](LWLock&) noexcept {});
-  }
+  Repairs() { BufferCache::RegisterRepairs(); }
   ~Repairs() {
     RegisterRepair(TrancheId::kBufferMapping, nullptr);
     RegisterRepair(TrancheId::kBufferContent, nullptr);

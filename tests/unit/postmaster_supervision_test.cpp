@@ -6,11 +6,14 @@
 
 #include <algorithm>
 #include <csignal>
+#include <string>
 #include <vector>
 
+#include "lwlock/repair.h"
 #include "postmaster/aux_processes.h"
 #include "postmaster/crash_policy.h"
 #include "postmaster/private_descriptors.h"
+#include "postmaster/process_monitor.h"
 #include "postmaster/slot_table.h"
 #include "postmaster/wait_status.h"
 
@@ -56,13 +59,20 @@ TEST_CASE("a wait status is described with signal number and name") {
   CHECK(DescribeWaitStatus(Killed(40)) == "killed by signal 40");
 }
 
-TEST_CASE("the server goes on only after a death that was not wild and held no lwlock") {
+TEST_CASE(
+    "the server goes on after every death that is not wild, whatever it was in the middle of") {
   for (const auto death : {DeathClass::kOrderly, DeathClass::kBounded, DeathClass::kWild}) {
     for (const bool ended : {false, true}) {
       for (const bool locks : {false, true}) {
         for (const bool pages : {false, true}) {
-          const bool goes_on = death != DeathClass::kWild && !locks && !pages;
-          CHECK((JudgeDeath({death, ended, locks, pages}) != CrashVerdict::kStopServer) == goes_on);
+          const DeathFacts facts{death, ended, locks, pages};
+          const bool in_order = death == DeathClass::kOrderly && ended && !locks && !pages;
+          const auto goes_on = [&](CrashContainment containment) {
+            return JudgeDeath(facts, containment) != CrashVerdict::kStopServer;
+          };
+          CHECK(goes_on(CrashContainment::kAuto) == (death != DeathClass::kWild));
+          CHECK(goes_on(CrashContainment::kTrusting));
+          CHECK(goes_on(CrashContainment::kStrict) == in_order);
         }
       }
     }
@@ -70,10 +80,33 @@ TEST_CASE("the server goes on only after a death that was not wild and held no l
 }
 
 TEST_CASE("only a process that came to its end leaves nothing to clear away") {
-  CHECK(JudgeDeath({DeathClass::kOrderly, true, false, false}) == CrashVerdict::kFreeSlot);
-  CHECK(JudgeDeath({DeathClass::kOrderly, false, false, false}) == CrashVerdict::kRepair);
-  CHECK(JudgeDeath({DeathClass::kBounded, true, false, false}) == CrashVerdict::kRepair);
-  CHECK(JudgeDeath({DeathClass::kBounded, false, false, false}) == CrashVerdict::kRepair);
+  const auto judge = [](const DeathFacts& facts) {
+    return JudgeDeath(facts, CrashContainment::kAuto);
+  };
+  CHECK(judge({DeathClass::kOrderly, true, false, false}) == CrashVerdict::kFreeSlot);
+  CHECK(judge({DeathClass::kOrderly, true, true, false}) == CrashVerdict::kRepair);
+  CHECK(judge({DeathClass::kOrderly, false, false, false}) == CrashVerdict::kRepair);
+  CHECK(judge({DeathClass::kBounded, true, false, false}) == CrashVerdict::kRepair);
+  CHECK(judge({DeathClass::kBounded, false, false, false}) == CrashVerdict::kRepair);
+}
+
+TEST_CASE("too many deaths in the middle of something within a while stop the server") {
+  DeathBreaker breaker;
+  for (int i = 0; i < 3; ++i) CHECK(breaker.MayGoOn(1000 + i, 3, 500));
+  CHECK_FALSE(breaker.MayGoOn(1003, 3, 500));
+  CHECK(breaker.MayGoOn(1504, 3, 500));  // two are within 500 ms, this one with them
+  DeathBreaker none;
+  for (int i = 0; i < 100; ++i) CHECK(none.MayGoOn(i, 0, 500));
+}
+
+TEST_CASE("every tranche of the server has a repair") {
+  RegisterAllRepairs();
+  for (size_t i = 0; i < kTrancheCount; ++i) {
+    const auto tranche = static_cast<TrancheId>(i);
+    const std::string name(GetTranche(tranche).name);
+    CAPTURE(name);
+    CHECK((GetRepair(tranche) != nullptr) == !name.starts_with("test"));
+  }
 }
 
 TEST_CASE("a repair of which the process monitor died is tried again once") {

@@ -1,0 +1,148 @@
+#include "storage/death_repair.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+#include "base/check.h"
+#include "base/fault_point.h"
+#include "base/ordered_store.h"
+#include "lwlock/repair.h"
+#include "shmem/buffer_cache.h"
+#include "shmem/segment.h"
+#include "storage/database_counts.h"
+#include "storage/mini_transaction.h"
+#include "storage/wal.h"
+
+namespace warren {
+namespace {
+
+LockProc& LocksOf(SlotIndex slot) { return Segment::Procs()[slot].locks; }
+
+bool HoldsLocks(const LockProc& locks) {
+  return locks.pending_lock.load() != nullptr ||
+         std::ranges::any_of(locks.held, [](const auto& held) { return held.load() != 0; });
+}
+
+const RecordHeader& RecordOf(const MiniTransactionArea& area) {
+  return RecordView(area.record.data()).header();
+}
+
+// Its commit's begin and end, if they are not in the log after all.
+void JudgeCommit(Proc& proc, Lsn insert) noexcept {
+  if (proc.commit_end.load() > insert) StoreAfter(proc.commit_end, Lsn{0});
+  // It is the begin of a record: that one ends behind it.
+  if (proc.commit_lsn.load() >= insert) StoreAfter(proc.commit_lsn, Lsn{0});
+}
+
+// begun = ended + those under way: it may have counted its commit for some databases and not for
+// others, or counted one that is not in the log.
+void RecountCommits() noexcept {
+  std::array<uint32_t, kMaxDatabases> under_way{};
+  for (const Proc& proc : Segment::Procs().slots()) {
+    if (proc.commit_lsn.load() == 0 || proc.commit_end.load() == 0) continue;
+    for (uint32_t database = 0; database < kMaxDatabases; ++database) {
+      const uint64_t word = proc.commit_databases[database / 64].load();
+      if ((word >> (database % 64) & 1) != 0) ++under_way[database];
+    }
+  }
+  for (uint32_t database = 0; database < Segment::Config().database_count; ++database) {
+    DatabaseCounts& counts = Segment::Database(database);
+    counts.commits_begun.store(counts.commits_ended.load() + under_way[database]);
+  }
+}
+
+// What was computed and published under the insert lock that the dead process of `slot` still owns.
+void JudgeRecord(SlotIndex slot) noexcept {
+  WalState& wal = Segment::Wal();
+  MiniTransactionArea& area = MiniTransactionAreaOf(slot);
+  if (area.armed.load() != 0) {
+    const Lsn end = area.end.load();
+    if (end > wal.insert.load()) {
+      // Planned, not published. Later the next record would make it look published.
+      StoreAfter(area.end, Lsn{0});
+    } else if (end != 0) {
+      StoreCounts(RecordOf(area));
+    }
+  }
+  JudgeCommit(Segment::Procs()[slot], wal.insert.load());
+  RecountCommits();
+  // It may have said that it marks the time, and not done so: whoever comes next does.
+  StoreAfter(wal.time_marked_us, int64_t{0});
+}
+
+void RepairInsertLock(LWLock& lock) noexcept { JudgeRecord(OwnerSlot(lock)); }
+
+// Nothing: a file that was grown and is not counted so yet is grown again, and the begin of a
+// checkpoint is a record like any other.
+void RepairDataFileLock(LWLock&) noexcept {}
+
+// From a cut's record on redo is what finishes it: that waits, for the disk and for locks.
+bool CutsNothing(const LWLock&) noexcept { return Segment::Wal().data_file_cut.load() == 0; }
+
+std::byte* PageOfDead(SlotIndex slot, const MiniTransactionArea::Page& page) {
+  return BufferCache::HeldByDead(slot, page.buffer, page.ref.page_no);
+}
+
+// Is a change that is under way what Commit can have left?
+std::optional<std::string> FindFault(SlotIndex slot, const MiniTransactionArea& area) {
+  if (area.page_count > kMaxRecordPages || RecordOf(area).bytes > kMaxRecordBytes ||
+      RecordOf(area).page_count != area.page_count) {
+    return "its change is not one that can be";
+  }
+  for (size_t i = 0; i < area.page_count; ++i) {
+    if (PageOfDead(slot, area.pages[i]) != nullptr) continue;
+    return fmt::format("it was changing page {}, which it did not hold", area.pages[i].ref.page_no);
+  }
+  return std::nullopt;
+}
+
+ChangeRepair RepairChange(SlotIndex slot) noexcept {
+  MiniTransactionArea& area = MiniTransactionAreaOf(slot);
+  if (area.armed.load() == 0) return ChangeRepair::kNone;
+  const ChangeRepair done =
+      area.end.load() != 0 ? ChangeRepair::kFinished : ChangeRepair::kTakenBack;
+  RepairArmedArea(area, [&](BufferIndex buffer) {
+    const auto page = std::ranges::find(area.pages, buffer, &MiniTransactionArea::Page::buffer);
+    return PageOfDead(slot, *page);
+  });
+  return done;
+}
+
+}  // namespace
+
+std::optional<std::string> WhyNotRepairable(SlotIndex slot) {
+  if (const LWLock* lock = FindUnrepairable(LocksOf(slot), slot); lock != nullptr) {
+    return fmt::format("what lwlock {} {} guards cannot be repaired as it was left",
+                       GetTranche(lock->tranche).name, lock->instance);
+  }
+  const MiniTransactionArea& area = MiniTransactionAreaOf(slot);
+  if (area.armed.load() == 0) return std::nullopt;
+  return FindFault(slot, area);
+}
+
+DeathRepair RepairDead(SlotIndex slot) noexcept {
+  LockProc& locks = LocksOf(slot);
+  DeathRepair done;
+  done.held_locks = HoldsLocks(locks);
+  FAULT_POINT(kRepairVerdict);
+  if (DiedInside(locks, Segment::WalInsertLock(), slot)) JudgeRecord(slot);
+  FAULT_POINT(kRepairChange);
+  done.change = RepairChange(slot);
+  FAULT_POINT(kRepairLocks);
+  CHECK(ReleaseLocksOfDead(Segment::Locks(), locks, slot), "slot {} is not repairable", slot);
+  FAULT_POINT(kRepairWake);
+  // It may have been the one that was woken to flush the log for the others.
+  Wal::OnProcessDeath();
+  return done;
+}
+
+void RegisterStorageRepairs() {
+  BufferCache::RegisterRepairs();
+  RegisterWalRepairs();
+  RegisterRepair(TrancheId::kWalInsert, RepairInsertLock);
+  RegisterRepair(TrancheId::kDataFile, RepairDataFileLock, CutsNothing);
+}
+
+}  // namespace warren
