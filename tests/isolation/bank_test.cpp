@@ -32,4 +32,8 @@ TEST_CASE("the bank's sum stays the same while locks time out and clients die") 
         {.clients = 12, .faults = {.cuts = 10, .kill_clients = true}});
 }
 
+TEST_CASE("the bank's sum stays the same while backends are killed") {
+  Check({"--deadlock_timeout", "10ms"}, {.faults = {.kill_backends = true}});
+}
+
 }  // namespace warren::test

@@ -33,4 +33,8 @@ TEST_CASE("random transactions are strictly serialisable while locks time out an
         {.clients = 12, .faults = {.cuts = 10, .kill_clients = true}});
 }
 
+TEST_CASE("random transactions are strictly serialisable while backends are killed") {
+  Check({"--deadlock_timeout", "10ms"}, {.faults = {.kill_backends = true}});
+}
+
 }  // namespace warren::test
