@@ -166,16 +166,23 @@ constexpr int CountNamed(std::string_view name) {
   return count;
 }
 
-constexpr bool NamesAreUnique() {
-  for (const SettingInfo& info : kSettingTable) {
-    if (CountNamed(info.name) != 1) return false;
-    for (std::string_view rest = info.aliases; !rest.empty();) {
-      if (CountNamed(CutPart(rest, ' ')) != 1) return false;
-    }
+constexpr bool IsNamedOnce(const SettingInfo& info) {
+  if (CountNamed(info.name) != 1) return false;
+  for (std::string_view rest = info.aliases; !rest.empty();) {
+    if (CountNamed(CutPart(rest, ' ')) != 1) return false;
   }
   return true;
 }
-static_assert(NamesAreUnique(), "a name or alias stands for two settings");
+
+// Row by row: compilers bound the steps of one evaluation.
+template <size_t kRow>
+constexpr bool kIsNamedOnce = IsNamedOnce(kSettingTable[kRow]);
+template <size_t... kRows>
+constexpr bool NamesAreUnique(std::index_sequence<kRows...>) {
+  return (kIsNamedOnce<kRows> && ...);
+}
+static_assert(NamesAreUnique(std::make_index_sequence<kSettingTable.size()>()),
+              "a name or alias stands for two settings");
 
 }  // namespace
 
