@@ -193,9 +193,9 @@ Result<bool> LookUp(Session& session, std::string_view key) {
 }
 
 Status LookUpTogether(Session& session, Args keys, NeedValue need, IndexedReadCallback read) {
-  // A transaction's locks keep what was read as it is.
-  if (session.transaction() != nullptr || keys.size() == 1) {
-    return LookUpEach(session, keys, need, read);
+  if (keys.size() == 1) return LookUpEach(session, keys, need, read);
+  if (session.transaction() != nullptr) {
+    return Undivided(session, [&] { return LookUpEach(session, keys, need, read); });
   }
   const size_t start = session.output().size();
   for (int tries = 0; tries < kFreeTries; ++tries) {
@@ -272,6 +272,7 @@ Status LookUpForUpdate(Session& session, std::string_view key, NeedValue need, R
 
 Status Undivided(Session& session, FunctionRef<Status()> read) {
   const Transaction* const transaction = session.transaction();
+  // A serialisable one's locks keep what was read as it is.
   if (transaction != nullptr && !transaction->options().read_committed) return read();
   const size_t start = session.output().size();
   return ReadUndivided(session.lock_wait(), session.database(), [&] {

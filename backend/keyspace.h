@@ -50,7 +50,8 @@ using DecideCallback = FunctionRef<Change(const Current& current, uint64_t value
 Status LookUp(Session& session, std::string_view key, NeedValue need, ReadCallback read);
 Result<bool> LookUp(Session& session, std::string_view key);
 
-// The same for several keys as they stand at one moment, each in its turn. If that fails it begins
+// The same for several keys as they stand at one moment, each in its turn; in a read committed
+// transaction with no commit of several keys in between. If that fails it begins
 // again with index 0; what was replied since the call is cut off then.
 using IndexedReadCallback = FunctionRef<void(size_t index, const Current& current)>;
 Status LookUpTogether(Session& session, Args keys, NeedValue need, IndexedReadCallback read);
