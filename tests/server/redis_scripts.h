@@ -1,8 +1,8 @@
 // Which commands are sent to Redis and Warren for comparison, and how are they written down?
 //
 // One command a line, words apart by blanks; "quoted words" may hold blanks and \xHH, \n, \r, \",
-// \\. A line that begins with ~ has its reply compared without regard to the order of its lines; one
-// that begins with 2> is sent by a second client.
+// \\. A line that begins with ~ has its reply compared without regard to the order of its lines;
+// one that begins with 2> is sent by a second client.
 #pragma once
 
 #include <span>
@@ -13,11 +13,12 @@
 namespace warren::test {
 
 struct Script {
-  std::string_view about;
-  std::string_view commands;
+  std::string name;
+  std::vector<std::string> lines;
 };
 
-extern const std::span<const Script> kScripts;
+// The files redis_scripts/*.script, in the order of their names.
+std::vector<Script> LoadScripts();
 
 // Of random commands: KEY, VALUE, NUMBER and TIME stand for one of several such words, LONG and
 // LONGER for values that do not fit into a page or into two.
@@ -26,7 +27,6 @@ extern const std::span<const std::string_view> kRandomValues;
 extern const std::span<const std::string_view> kRandomNumbers;
 extern const std::span<const std::string_view> kRandomTimes;
 
-std::vector<std::string_view> Lines(std::string_view text);  // without empty ones
 std::vector<std::string> Split(std::string_view line);
 
 }  // namespace warren::test
