@@ -10,9 +10,6 @@
 namespace warren {
 namespace {
 
-// What a change frees of a chain that it replaced; the rest is left to later allocations.
-constexpr uint64_t kPagesFreedAtOnce = 256;
-
 // One change of one key.
 class KeyChanger {
  public:
@@ -20,7 +17,8 @@ class KeyChanger {
 
   Status Run() {
     const Status status = RunSteps([this] { return Attempt(); });
-    CleanUp();
+    CleanUpAfter(change_.database, change_.key, leftovers_);
+    WakeVacuumFor(change_.expire_at_ms);
     return status;
   }
 
@@ -37,9 +35,7 @@ class KeyChanger {
     if (change_.kind == CommitOp::kPut) return Put(leaf, slot, stored);
     if (!stored) return NotStored();
     if (change_.kind == CommitOp::kSetExpiry) return SetExpiry(leaf, slot);
-    ASSIGN_OR_RETURN(const Step step, EraseKey(leaf, slot, &old_chain_));
-    leaf_emptied_ = NodeView(leaf.bytes()).count() == 0;
-    return step;
+    return EraseKey(leaf, slot, &leftovers_);
   }
 
   // A key that the same transaction has put and erased: whoever watches for it to come has missed
@@ -56,37 +52,20 @@ class KeyChanger {
                  .chain_bytes = change_.chain_bytes,
                  .expire_at_ms = change_.expire_at_ms};
     NoteExpiry(change_.database, cell.expire_at_ms);
-    return PutKey(leaf, slot, stored, cell, &old_chain_);
+    return PutKey(leaf, slot, stored, cell, &leftovers_);
   }
 
   Result<Step> SetExpiry(ExclusivePage& leaf, uint32_t slot) {
     const LeafCell old = NodeView(leaf.bytes()).Leaf(slot);
     if (old.ExpiredAt(now_ms_)) return Step::kDone;
-    NewCell cell;
-    cell.key = change_.key;
-    cell.expire_at_ms = change_.expire_at_ms;
-    if (old.is_overflow()) {
-      cell.head = old.overflow_head();
-      cell.chain_bytes = old.value_bytes();
-    } else {
-      cell.value = old.inline_value();
-    }
+    const NewCell cell = WithExpiry(old, change_.key, change_.expire_at_ms);
     NoteExpiry(change_.database, cell.expire_at_ms);
-    return PutKey(leaf, slot, true, cell, &old_chain_);
-  }
-
-  // What may fail without harm: garbage that stays is collected later.
-  void CleanUp() {
-    if (old_chain_ != kNoPage) (void)FreeChain(old_chain_, kPagesFreedAtOnce);
-    if (leaf_emptied_) UnlinkEmptyLeaf(change_.database, change_.key);
-    FinishSplitMet();
-    WakeVacuumFor(change_.expire_at_ms);
+    return PutKey(leaf, slot, true, cell, &leftovers_);
   }
 
   const LoggedChange& change_;
   const int64_t now_ms_;
-  PageNo old_chain_ = kNoPage;
-  bool leaf_emptied_ = false;
+  KeyLeftovers leftovers_;
 };
 
 // Whoever is at it again must not empty what has been put there since.

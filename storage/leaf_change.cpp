@@ -3,10 +3,14 @@
 #include "shmem/lock_table.h"
 #include "storage/mini_transaction.h"
 #include "storage/page_space.h"
+#include "storage/reclaim.h"
 #include "storage/tree_change.h"
 
 namespace warren {
 namespace {
+
+// What a change frees of a chain that it replaced; the rest is left to later allocations.
+constexpr uint64_t kPagesFreedAtOnce = 256;
 
 // The head of the chain that a change makes garbage, locked, if there is one.
 struct OldChain {
@@ -80,7 +84,7 @@ OldCell LookAtOld(NodeView node, uint32_t slot) {
 }  // namespace
 
 Result<Step> PutKey(ExclusivePage& leaf, uint32_t slot, bool replace, const NewCell& cell,
-                    PageNo* old_chain) {
+                    KeyLeftovers* leftovers) {
   const NodeView node(leaf.bytes());
   const Placement placement = PlanCell(node, slot, replace, cell.bytes());
   if (placement == Placement::kNoRoom) return SplitNode(std::move(leaf), slot);
@@ -105,15 +109,34 @@ Result<Step> PutKey(ExclusivePage& leaf, uint32_t slot, bool replace, const NewC
   const int expires = (cell.expire_at_ms != 0 ? 1 : 0) - (old.has_expiry ? 1 : 0);
   if (!replace || expires != 0) change.CountKeys(replace ? 0 : 1, expires);
   RETURN_IF_ERROR(change.Commit());
-  *old_chain = same_chain ? kNoPage : old.chain;
+  leftovers->old_chain = same_chain ? kNoPage : old.chain;
   return Step::kDone;
+}
+
+NewCell WithExpiry(const LeafCell& old, std::string_view key, int64_t expire_at_ms) {
+  NewCell cell;
+  cell.key = key;
+  cell.expire_at_ms = expire_at_ms;
+  if (old.is_overflow()) {
+    cell.head = old.overflow_head();
+    cell.chain_bytes = old.value_bytes();
+  } else {
+    cell.value = old.inline_value();
+  }
+  return cell;
+}
+
+void CleanUpAfter(uint32_t database, std::string_view key, const KeyLeftovers& leftovers) {
+  if (leftovers.old_chain != kNoPage) (void)FreeChain(leftovers.old_chain, kPagesFreedAtOnce);
+  if (leftovers.leaf_emptied) UnlinkEmptyLeaf(database, key);
+  FinishSplitMet();
 }
 
 void NoteRemoval(uint32_t database, std::string_view key) {
   Segment::KeyRemovals(KeyTag(database, key).hash).fetch_add(1);
 }
 
-Result<Step> EraseKey(ExclusivePage& leaf, uint32_t slot, PageNo* old_chain) {
+Result<Step> EraseKey(ExclusivePage& leaf, uint32_t slot, KeyLeftovers* leftovers) {
   const NodeView node(leaf.bytes());
   const OldCell old = LookAtOld(node, slot);
   OldChain garbage;
@@ -130,7 +153,8 @@ Result<Step> EraseKey(ExclusivePage& leaf, uint32_t slot, PageNo* old_chain) {
   change.AddPayload(payload);
   change.CountKeys(-1, old.has_expiry ? -1 : 0);
   RETURN_IF_ERROR(change.Commit());
-  *old_chain = old.chain;
+  leftovers->old_chain = old.chain;
+  leftovers->leaf_emptied = NodeView(leaf.bytes()).count() == 0;
   return Step::kDone;
 }
 

@@ -33,12 +33,25 @@ inline bool NeedsChain(std::string_view key, uint64_t value_bytes) {
   return kLeafCellHeaderBytes + key.size() + 8 + value_bytes > kMaxCellBytes;
 }
 
-// Writes the cell at `slot`, instead of the one that is there if `replace`. A chain of the old cell
-// that is not the new one's becomes garbage: *old_chain. The leaf stays locked after kDone.
-Result<Step> PutKey(ExclusivePage& leaf, uint32_t slot, bool replace, const NewCell& cell,
-                    PageNo* old_chain);
+// `key`'s cell as it is, with another expiry; in a chain, the value stays where it is.
+NewCell WithExpiry(const LeafCell& old, std::string_view key, int64_t expire_at_ms);
 
-Result<Step> EraseKey(ExclusivePage& leaf, uint32_t slot, PageNo* old_chain);
+// What changes of one key leave to be done once no page is held.
+struct KeyLeftovers {
+  PageNo old_chain = kNoPage;
+  bool leaf_emptied = false;
+};
+
+// Writes the cell at `slot`, instead of the one that is there if `replace`. A chain of the old cell
+// that is not the new one's becomes garbage. The leaf stays locked after kDone.
+Result<Step> PutKey(ExclusivePage& leaf, uint32_t slot, bool replace, const NewCell& cell,
+                    KeyLeftovers* leftovers);
+
+Result<Step> EraseKey(ExclusivePage& leaf, uint32_t slot, KeyLeftovers* leftovers);
+
+// Does that, and finishes splits that were met. May fail without harm: garbage that stays is
+// collected later.
+void CleanUpAfter(uint32_t database, std::string_view key, const KeyLeftovers& leftovers);
 
 // For those who watch a key that is not there (KeyStamp). EraseKey does it; under the leaf's lock.
 void NoteRemoval(uint32_t database, std::string_view key);

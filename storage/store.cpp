@@ -28,9 +28,6 @@ constexpr bool kLooks = true;
 // Of this process: the value of a key whose chain had to be read.
 thread_local ValueBuffer t_value;
 
-// What an operation frees of a chain that it replaced; the rest is left to later allocations.
-constexpr uint64_t kPagesFreedAtOnce = 256;
-
 void CheckKey(uint32_t database, std::string_view key) {
   CHECK(key.size() <= kMaxKeyBytesLimit, "key of {} bytes", key.size());
   CHECK(database < Segment::Config().database_count, "no database {}", database);
@@ -228,8 +225,7 @@ class Modifier {
     if (change_.kind == Change::kPut) return ApplyPut(leaf);
     if (change_.kind == Change::kSetExpiry && exists) return ApplySetExpiry(leaf);
     if (!expired_ && !(exists && change_.kind == Change::kErase)) return Step::kDone;
-    ASSIGN_OR_RETURN(const Step step, EraseKey(leaf, slot_, &old_chain_));
-    leaf_emptied_ = NodeView(leaf.bytes()).count() == 0;
+    ASSIGN_OR_RETURN(const Step step, EraseKey(leaf, slot_, &leftovers_));
     if (exists) done_ = Change::kErase;
     if (expired_) NoteExpired();
     return step;
@@ -250,7 +246,7 @@ class Modifier {
       cell.value = change_.value;
     }
     NoteExpiry(database_, cell.expire_at_ms);
-    ASSIGN_OR_RETURN(const Step step, PutKey(leaf, slot_, stored_, cell, &old_chain_));
+    ASSIGN_OR_RETURN(const Step step, PutKey(leaf, slot_, stored_, cell, &leftovers_));
     if (step != Step::kDone) return step;
     built_ = kNoPage;  // linked
     done_ = Change::kPut;
@@ -265,26 +261,15 @@ class Modifier {
 
   Result<Step> ApplySetExpiry(ExclusivePage& leaf) {
     const LeafCell old = NodeView(leaf.bytes()).Leaf(slot_);
-    NewCell cell;
-    cell.key = key_;
-    cell.expire_at_ms = change_.expire_at_ms;
-    if (old.is_overflow()) {
-      cell.head = old.overflow_head();
-      cell.chain_bytes = old.value_bytes();
-    } else {
-      cell.value = old.inline_value();
-    }
+    const NewCell cell = WithExpiry(old, key_, change_.expire_at_ms);
     NoteExpiry(database_, cell.expire_at_ms);
-    ASSIGN_OR_RETURN(const Step step, PutKey(leaf, slot_, true, cell, &old_chain_));
+    ASSIGN_OR_RETURN(const Step step, PutKey(leaf, slot_, true, cell, &leftovers_));
     if (step == Step::kDone) done_ = Change::kSetExpiry;
     return step;
   }
 
-  // What may fail without harm: garbage that stays is collected later.
   void CleanUp() {
-    if (old_chain_ != kNoPage) (void)FreeChain(old_chain_, kPagesFreedAtOnce);
-    if (leaf_emptied_) UnlinkEmptyLeaf(database_, key_);
-    FinishSplitMet();
+    CleanUpAfter(database_, key_, leftovers_);
     if (done_ == Change::kPut || done_ == Change::kSetExpiry) {
       WakeVacuumFor(change_.expire_at_ms);
     }
@@ -316,8 +301,7 @@ class Modifier {
 
   // Of the change that was made.
   Change::Kind done_ = Change::kKeep;
-  PageNo old_chain_ = kNoPage;
-  bool leaf_emptied_ = false;
+  KeyLeftovers leftovers_;
   bool removed_expired_ = false;
 };
 

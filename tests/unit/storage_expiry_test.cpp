@@ -129,10 +129,10 @@ TEST_CASE("a sweep takes out leaves that somebody else left empty") {
   const uint64_t pages = Totals().used_pages;
   // As if each eraser had died before it came to the leaf.
   for (int i = 0; i < 3000; ++i) {
-    PageNo chain = kNoPage;
+    KeyLeftovers leftovers;
     MustSucceed(RunSteps([&]() -> Result<Step> {
       ASSIGN_OR_RETURN(ExclusivePage leaf, FindNodeExclusive(0, 0, {SearchTarget::kAt, KeyOf(i)}));
-      return EraseKey(leaf, 0, &chain);
+      return EraseKey(leaf, 0, &leftovers);
     }));
   }
   CHECK(Totals().used_pages == pages);

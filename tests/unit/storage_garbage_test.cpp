@@ -165,9 +165,9 @@ TEST_CASE("a writer that FLUSH overtook counts nothing, and its key goes with th
     cell.key = "k000100x";
     cell.value = "v";
     cell.expire_at_ms = 1'000'000;
-    PageNo old_chain = kNoPage;
+    KeyLeftovers leftovers;
     const uint32_t slot = NodeView(leaf->bytes()).LowerBound(cell.key);
-    const auto put = PutKey(*leaf, slot, false, cell, &old_chain);
+    const auto put = PutKey(*leaf, slot, false, cell, &leftovers);
     REQUIRE(put.ok());
     CHECK(*put == Step::kDone);
   }
