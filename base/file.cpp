@@ -1,5 +1,6 @@
 #include "base/file.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -7,6 +8,8 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <memory>
+#include <vector>
 
 #include "base/unique_fd.h"
 
@@ -66,6 +69,19 @@ Result<std::string> ReadWholeFile(const std::string& path) {
   std::string text;
   RETURN_IF_ERROR(ReadRest(fd.get(), path, text));
   return text;
+}
+
+void RemoveLeftoversOf(const std::string& path) {
+  const std::string directory = DirectoryOf(path);
+  const std::unique_ptr<DIR, int (*)(DIR*)> stream(opendir(directory.c_str()), closedir);
+  if (stream == nullptr) return;
+  const std::string prefix =
+      fmt::format("{}.tmp.", std::string_view(path).substr(path.rfind('/') + 1));
+  std::vector<std::string> names;
+  while (const dirent* entry = readdir(stream.get())) {
+    if (std::string_view(entry->d_name).starts_with(prefix)) names.emplace_back(entry->d_name);
+  }
+  for (const std::string& name : names) unlink(fmt::format("{}/{}", directory, name).c_str());
 }
 
 Status WriteFileAtomically(const std::string& path, std::string_view content, unsigned mode) {

@@ -25,6 +25,9 @@ Result<std::string> ReadWholeFile(const std::string& path);
 // by a death). A file that existed keeps its permissions; a new one gets `mode`.
 Status WriteFileAtomically(const std::string& path, std::string_view content, unsigned mode = 0644);
 
+// Removes what deaths in WriteFileAtomically have left. Nobody else may be writing the file.
+void RemoveLeftoversOf(const std::string& path);
+
 // Makes a directory's entries durable, after a file was created, renamed or removed in it.
 Status SyncDirectory(const std::string& path);
 

@@ -95,6 +95,7 @@ Status Rewrite(const std::string& path, const Settings& settings) {
   // The file itself, not a symbolic link to it, is what gets replaced.
   std::error_code error;
   const std::string target = std::filesystem::canonical(path, error).string();
+  RemoveLeftoversOf(error ? path : target);
   return WriteFileAtomically(error ? path : target, text);
 }
 

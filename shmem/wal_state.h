@@ -18,6 +18,12 @@ enum class WalWriterSleep : uint32_t {
   kHibernation,  // until anything is inserted
 };
 
+enum class FileCut : uint32_t {
+  kNone,
+  kPlanned,  // its record is about to be logged
+  kLogged,   // the end has moved; whoever has the data file lock next makes the file follow
+};
+
 struct WalState {
   // -- Written under the WAL insert lock.
   // The end of the last complete record, aligned. Bytes before it are in the ring (or, before
@@ -78,9 +84,14 @@ struct WalState {
   std::atomic<PageNo> data_file_pages;
   // How many pages the file has room for on disk: those behind its end are kept for commits.
   std::atomic<PageNo> data_file_allocated;
-  // 1 from before the record of a cut of the file until the shorter length is durable: what comes
-  // between can only be made good by redo.
-  std::atomic<uint32_t> data_file_cut;
+  // From before the record of a cut of the file until the shorter length is durable.
+  std::atomic<FileCut> data_file_cut;
+  std::atomic<PageNo> data_file_cut_to;  // where the file is to end
+  std::atomic<Lsn> data_file_cut_after;  // the cut's record ends behind this, if it is in the log
+
+  // -- Written by the checkpointer.
+  // So many syncs of the data file in a row were begun and did not come to a good end.
+  std::atomic<uint32_t> data_syncs_cut_off;
 
   // -- Written by the checkpointer, or by whoever failed to cut the data file.
   // The errno of a failed sync of the data file, after which nothing is accepted; or 0.

@@ -8,6 +8,7 @@
 #include "shmem/buffer_cache.h"
 #include "shmem/segment.h"
 #include "storage/storage_failure.h"
+#include "storage/truncate.h"
 #include "storage/wal.h"
 #include "storage/wal_format.h"
 #include "storage/wal_reader.h"
@@ -71,6 +72,7 @@ Result<CheckpointSummary> RunCheckpoint(StoreRedoBegin store, CheckpointPace pac
     // Not between the record of a cut of the data file and the end of its sync: redo from here on
     // would not see the record.
     const ExclusiveLock lock(Segment::DataFileLock());
+    RETURN_IF_ERROR(FinishCut());
     ASSIGN_OR_RETURN(begin, BeginCheckpoint());
   }
   summary.redo_begin = begin.redo_begin;

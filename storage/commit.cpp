@@ -281,11 +281,10 @@ Status CommitChanges(std::span<const CommitOp> ops, int64_t now_ms) {
   return LogEnd(ProcArray::Self(), place.first, DatabasesOf(changes), Wait::kForRoom);
 }
 
-Status FinishCommit(Owner owner) {
-  Proc& proc = Segment::Procs()[owner.slot];
-  if (proc.generation.load() != owner.generation) return {};
+namespace {
+
+Status FinishCommitOf(Proc& proc) {
   const CommitPlace place{proc.commit_lsn.load(), proc.commit_end.load()};
-  const CommitReserve reserve(owner.slot);  // given back in any case
   if (place.first == 0) return {};
   if (place.end == 0 || place.end > Wal::InsertPosition()) {  // no commit record
     StoreAfter(proc.commit_lsn, Lsn{0});
@@ -297,6 +296,18 @@ Status FinishCommit(Owner owner) {
   log::Notice("the commit at {} of a process that died is finished, {} changes",
               FormatLsn(place.first), commit.changes.size());
   return LogEnd(proc, place.first, DatabasesOf(commit.changes), Wait::kForRoom);
+}
+
+}  // namespace
+
+Status FinishCommit(Owner owner) {
+  Proc& proc = Segment::Procs()[owner.slot];
+  if (proc.generation.load() != owner.generation) return {};
+  CommitReserve reserve(owner.slot);
+  Status finished = FinishCommitOf(proc);
+  // Without it the next try may find a full disk.
+  if (!finished.ok()) reserve.Keep();
+  return finished;
 }
 
 Status FinishUnfinished(std::span<const CommitPlace> places) {

@@ -48,6 +48,7 @@ CommitReserve::CommitReserve(SlotIndex slot) { t_reserve = &Segment::Reserves()[
 
 CommitReserve::~CommitReserve() {
   SlotReserve* const reserve = std::exchange(t_reserve, nullptr);
+  if (kept_) return;
   reserve->pages.store(0);
   Wal::ReleaseReserve(*reserve);
 }

@@ -37,7 +37,7 @@ struct ReserveNeed {
 ReserveNeed NeedOf(const std::vector<LoggedChange>& changes);
 
 // While it lives, this process draws on the reserve of the slot; at its end what is left is given
-// back. No LWLock may be held.
+// back, unless it is kept for another try. No LWLock may be held.
 class CommitReserve {
  public:
   explicit CommitReserve(SlotIndex slot);
@@ -47,6 +47,11 @@ class CommitReserve {
 
   // kNoSpace, kIo: there is not so much. May make the data file and the log longer.
   Status Take(const ReserveNeed& need);
+  // The commit could not be finished now: what is left stays with the slot.
+  void Keep() { kept_ = true; }
+
+ private:
+  bool kept_ = false;
 };
 
 // The reserve that this process draws on now, or nullptr.

@@ -24,6 +24,8 @@ Status WriteControl(const std::string& directory, ControlData control) {
   control.format_version = kFormatVersion;
   control.checksum = ControlChecksum(control);
   const std::string_view bytes(reinterpret_cast<const char*>(&control), sizeof control);
+  // One process at a time writes it: what is left there is a dead one's.
+  RemoveLeftoversOf(ControlPath(directory));
   return WriteFileAtomically(ControlPath(directory), bytes, 0600);
 }
 

@@ -260,8 +260,7 @@ Status DataDirectory::Open(const std::string& directory, uint32_t databases) {
   RETURN_IF_ERROR(CheckControl(directory, control));
   DataFile& file = DataFile::Get();
   RETURN_IF_ERROR(file.Open(DataPath(directory), directory, /*create=*/false));
-  file.SharePageCount(&Segment::Wal().data_file_pages,
-                      &Segment::Wal().data_file_allocated);
+  file.ShareState();
   RETURN_IF_ERROR(CheckFileHeader(directory, file, control.system_id));
   g_was_in_use = control.state == DirectoryState::kInUse;
   control.state = DirectoryState::kInUse;

@@ -11,11 +11,13 @@
 #include "base/checksum.h"
 #include "base/fault_point.h"
 #include "base/file.h"
+#include "base/ordered_store.h"
 #include "shmem/segment.h"
 #include "shmem/stats.h"
 #include "storage/commit_reserve.h"
 #include "storage/page.h"
 #include "storage/storage_failure.h"
+#include "storage/truncate.h"
 
 namespace warren {
 namespace {
@@ -76,28 +78,47 @@ Status DataFile::OpenAs(const std::string& path, const std::string& directory, i
   fd_.Reset(open(path.c_str(), flags | O_CLOEXEC, 0600));
   if (!fd_.valid()) return SystemError(errno, fmt::format("data file \"{}\"", path), failure);
   read_only_ = (flags & O_ACCMODE) == O_RDONLY;
+  if (!read_only_) RETURN_IF_ERROR(OpenForSync(path));
   directory_ = directory;
-  page_count_ = &own_page_count_;
-  allocated_ = &own_allocated_;
+  KeepStateHere();
   ASSIGN_OR_RETURN(const PageNo pages, PagesInFile());
   page_count_->store(pages);
   allocated_->store(pages);
   return {};
 }
 
-void DataFile::SharePageCount(std::atomic<PageNo>* shared, std::atomic<PageNo>* allocated) {
-  shared->store(page_count());
-  page_count_ = shared;
-  allocated->store(allocated_->load());
-  allocated_ = allocated;
+Status DataFile::OpenForSync(const std::string& path) {
+  for (UniqueFd& fd : sync_fds_) {
+    fd.Reset(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    if (!fd.valid())
+      return SystemError(errno, fmt::format("data file \"{}\"", path), "cannot open");
+  }
+  return {};
 }
 
-void DataFile::Close() {
-  fd_.Reset();
+void DataFile::KeepStateHere() {
   page_count_ = &own_page_count_;
   own_page_count_ = 0;
   allocated_ = &own_allocated_;
   own_allocated_ = 0;
+  syncs_cut_off_ = &own_syncs_cut_off_;
+  own_syncs_cut_off_ = 0;
+}
+
+void DataFile::ShareState() {
+  WalState& state = Segment::Wal();
+  state.data_file_pages.store(page_count());
+  page_count_ = &state.data_file_pages;
+  state.data_file_allocated.store(allocated_->load());
+  allocated_ = &state.data_file_allocated;
+  state.data_syncs_cut_off.store(0);
+  syncs_cut_off_ = &state.data_syncs_cut_off;
+}
+
+void DataFile::Close() {
+  fd_.Reset();
+  for (UniqueFd& fd : sync_fds_) fd.Reset();
+  KeepStateHere();
 }
 
 Result<PageNo> DataFile::PagesInFile() const {
@@ -146,7 +167,19 @@ Status DataFile::WritePage(PageNo page_no, ConstPageBytes page) {
 Status DataFile::Sync() {
   ScopedWait wait(WaitEvent::kDataFileSync);
   Stats::Add(StatId::kDataFileSyncs);
-  if (fdatasync(fd_.get()) != 0) return SystemError(errno, kFileName, "cannot sync");
+  const uint32_t cut_off = syncs_cut_off_->load();
+  if (cut_off >= sync_fds_.size()) {
+    errno = EIO;
+    return MakeError(ErrorCode::kIo, "{}: the last {} syncs were cut off, what they found is lost",
+                     kFileName, cut_off);
+  }
+  // Before the call, which takes what it reports from this description.
+  StoreBefore(*syncs_cut_off_, cut_off + 1);
+  FAULT_POINT(kDataSync);
+  if (fdatasync(sync_fds_[cut_off].get()) != 0) return SystemError(errno, kFileName, "cannot sync");
+  FAULT_POINT(kDataSynced);
+  // Nothing has been lost since the file was opened: the others would be told the same.
+  StoreAfter(*syncs_cut_off_, 0u);
   return {};
 }
 
@@ -185,11 +218,14 @@ Status DataFile::Reserve(PageNo pages) {
     const SharedLock lock(Segment::DataFileLock());
     // First stored, then counted: of two who do so at once, one counts both.
     own.store(pages);
-    if (page_count() + ReservedPages() <= allocated_->load()) return {};
+    // What a cut takes away that is still to be made does not count.
+    const bool all_stays = Segment::Wal().data_file_cut.load() == FileCut::kNone;
+    if (all_stays && page_count() + ReservedPages() <= allocated_->load()) return {};
   }
   const ExclusiveLock lock(Segment::DataFileLock());
   if (StorageHasFailed()) return StorageFailure();
-  Status allocated = AllocateTo(page_count() + ReservedPages());
+  Status allocated = FinishCut();
+  if (allocated.ok()) allocated = AllocateTo(page_count() + ReservedPages());
   if (!allocated.ok()) own.store(0);
   return allocated;
 }
@@ -228,6 +264,7 @@ Status DataFile::GrowBeyond(PageNo known_count) {
   if (page_count() > known_count) return {};
   // A cut that failed has left pages behind the end that are not all zeros.
   if (StorageHasFailed()) return StorageFailure();
+  RETURN_IF_ERROR(FinishCut());
   ScopedWait wait(WaitEvent::kDataFileExtend);
   for (PageNo chunk = ChunkAt(page_count());; chunk /= 2) {
     Status status = AllocateTo(page_count() + chunk + ReservedPages());

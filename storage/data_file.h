@@ -8,6 +8,7 @@
 // held, or by one who is alone; the others none.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <string>
 
@@ -18,6 +19,8 @@ namespace warren {
 
 class DataFile : public PageIo {
  public:
+  static constexpr size_t kMaxSyncTries = 4;
+
   // Of the calling process and every one forked later.
   static DataFile& Get();
 
@@ -31,6 +34,8 @@ class DataFile : public PageIo {
   // A page beyond the end is all zeros (README.md, "The file's end").
   Status ReadPage(PageNo page_no, PageBytes page) override;
   Status WritePage(PageNo page_no, ConstPageBytes page) override;
+  // One process at a time. After a failure, and when several were killed in here one after the
+  // other, nobody knows what is durable.
   Status Sync() override;
 
   // Fills `bytes`, whole pages, with pages from `first` on as they lie in the file: unchecked, and
@@ -40,9 +45,9 @@ class DataFile : public PageIo {
 
   // Where the file ends. Changed under Segment::DataFileLock(), or by one who is alone.
   PageNo page_count() const { return page_count_->load(); }
-  // From now on the number, and that of the pages there is room for, are kept in `shared` and
-  // `allocated`, for all processes that inherit this.
-  void SharePageCount(std::atomic<PageNo>* shared, std::atomic<PageNo>* allocated);
+  // From now on what changes is kept in the segment (WalState), for all processes that inherit
+  // this.
+  void ShareState();
 
   // Makes the file longer than `known_count` pages, unless another process has done so meanwhile.
   // Takes a chunk that grows with the file; less, down to one page, when there is no room for it
@@ -65,12 +70,18 @@ class DataFile : public PageIo {
  private:
   Status OpenAs(const std::string& path, const std::string& directory, int flags,
                 std::string_view failure);
+  Status OpenForSync(const std::string& path);
+  void KeepStateHere();
   Status Allocate(PageNo first, PageNo count);
   Status AllocateTo(uint64_t page_count);
   bool DrawOnReserve();
   Result<PageNo> PagesInFile() const;
 
   UniqueFd fd_;
+  // The same file, for Sync alone, opened before anything is written to it. The kernel reports a
+  // lost write to each open description once, and whoever is killed inside a sync takes the report
+  // along: the next one asks through the next of these.
+  std::array<UniqueFd, kMaxSyncTries> sync_fds_;
   bool read_only_ = false;
   std::string directory_;
   std::atomic<PageNo> own_page_count_ = 0;
@@ -78,6 +89,8 @@ class DataFile : public PageIo {
   // The file has room on disk for so many pages: those behind its end are kept for commits.
   std::atomic<PageNo> own_allocated_ = 0;
   std::atomic<PageNo>* allocated_ = &own_allocated_;
+  std::atomic<uint32_t> own_syncs_cut_off_ = 0;
+  std::atomic<uint32_t>* syncs_cut_off_ = &own_syncs_cut_off_;
 };
 
 // Are these bytes what WritePage wrote as `page_no`, or all zero? kCorrupt says what differs. Sets

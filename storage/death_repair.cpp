@@ -74,12 +74,27 @@ void JudgeRecord(SlotIndex slot) noexcept {
 
 void RepairInsertLock(LWLock& lock) noexcept { JudgeRecord(OwnerSlot(lock)); }
 
-// Nothing: a file that was grown and is not counted so yet is grown again, and the begin of a
-// checkpoint is a record like any other.
+// Nothing: a file that was grown and is not counted so yet is grown again, the begin of a
+// checkpoint is a record like any other, and a cut is judged before (JudgeCut).
 void RepairDataFileLock(LWLock&) noexcept {}
 
-// From a cut's record on redo is what finishes it: that waits, for the disk and for locks.
-bool CutsNothing(const LWLock&) noexcept { return Segment::Wal().data_file_cut.load() == 0; }
+// Is the record of the cut that the dead process of `slot` had planned in the log?
+bool CutIsLogged(SlotIndex slot) noexcept {
+  const MiniTransactionArea& area = MiniTransactionAreaOf(slot);
+  return RecordView(area.record.data()).header().type == RecordType::kCutFile &&
+         area.end.load() > Segment::Wal().data_file_cut_after.load();
+}
+
+// While the dead one owns the data file lock and, as long as the end has not moved, the map page:
+// from the record on nobody may allocate beyond the new end. The rest waits for log and disk, and
+// is made by whoever has the data file lock next (FinishCut).
+void JudgeCut(SlotIndex slot) noexcept {
+  WalState& wal = Segment::Wal();
+  if (wal.data_file_cut.load() != FileCut::kPlanned) return;
+  if (!CutIsLogged(slot)) return StoreAfter(wal.data_file_cut, FileCut::kNone);
+  wal.data_file_pages.store(wal.data_file_cut_to.load());
+  StoreAfter(wal.data_file_cut, FileCut::kLogged);
+}
 
 std::byte* PageOfDead(SlotIndex slot, const MiniTransactionArea::Page& page) {
   return BufferCache::HeldByDead(slot, page.buffer, page.ref.page_no);
@@ -128,6 +143,7 @@ DeathRepair RepairDead(SlotIndex slot) noexcept {
   done.held_locks = HoldsLocks(locks);
   FAULT_POINT(kRepairVerdict);
   if (DiedInside(locks, Segment::WalInsertLock(), slot)) JudgeRecord(slot);
+  if (DiedInside(locks, Segment::DataFileLock(), slot)) JudgeCut(slot);
   FAULT_POINT(kRepairChange);
   done.change = RepairChange(slot);
   FAULT_POINT(kRepairLocks);
@@ -142,7 +158,7 @@ void RegisterStorageRepairs() {
   BufferCache::RegisterRepairs();
   RegisterWalRepairs();
   RegisterRepair(TrancheId::kWalInsert, RepairInsertLock);
-  RegisterRepair(TrancheId::kDataFile, RepairDataFileLock, CutsNothing);
+  RegisterRepair(TrancheId::kDataFile, RepairDataFileLock);
 }
 
 }  // namespace warren

@@ -38,19 +38,28 @@ Result<PageNo> WantedEnd(PageNo end, EndSlack slack) {
 }
 
 // Behind the record: nothing of this may be left undone.
-Status CarryOut(Lsn record_end) {
+Status CarryOut() {
   const PageNo end = DataFile::Get().page_count();
-  RETURN_IF_ERROR(Wal::Flush(record_end));
+  RETURN_IF_ERROR(Wal::FlushAll());
   RETURN_IF_FAULT(kCutDrop);
   BufferCache::DropFrom(end);
   return DataFile::Get().CutToEnd();
+}
+
+// Before the record: a death behind it can be told from one before it.
+void PlanCut(PageNo cut_to) {
+  WalState& state = Segment::Wal();
+  state.data_file_cut_to.store(cut_to, std::memory_order_relaxed);
+  state.data_file_cut_after.store(Wal::InsertPosition(), std::memory_order_relaxed);
+  StoreBetween(state.data_file_cut, FileCut::kPlanned);
 }
 
 // Cuts what lies behind `wanted` and in the last page's group; 0 if it is in use by now.
 Result<PageNo> CutLastGroup(PageNo wanted) {
   DataFile& file = DataFile::Get();
   const ExclusiveLock lock(Segment::DataFileLock());
-  std::atomic<uint32_t>& cut_under_way = Segment::Wal().data_file_cut;
+  RETURN_IF_ERROR(FinishCut());
+  std::atomic<FileCut>& cut_under_way = Segment::Wal().data_file_cut;
   const PageNo end = file.page_count();
   // What is kept for commits lies behind the end, and would go with it.
   if (end <= wanted || ReservedPages() != 0) return PageNo{0};
@@ -62,25 +71,34 @@ Result<PageNo> CutLastGroup(PageNo wanted) {
     MiniTransaction change(RecordType::kCutFile, 0, 0);
     const CutFilePayload payload{.page_count = cut_to, .reserved = 0};
     change.AddPayload(payload);
-    StoreBefore(cut_under_way, 1u);
+    PlanCut(cut_to);
     if (Status logged = change.Commit(); !logged.ok()) {
-      StoreAfter(cut_under_way, 0u);
+      StoreAfter(cut_under_way, FileCut::kNone);
       return std::move(logged).error();
     }
     FAULT_POINT(kCutLogged);
     // With the map page still held: who gets it next allocates below the new end only.
     file.MoveEndTo(cut_to);
+    StoreBetween(cut_under_way, FileCut::kLogged);
   }
-  if (Status done = CarryOut(LastChange()); !done.ok()) {
-    DeclareDataFileFailed(EIO);
-    return std::move(done).error();
-  }
-  StoreAfter(cut_under_way, 0u);
+  RETURN_IF_ERROR(FinishCut());
   Stats::Add(StatId::kPagesCutOff, end - cut_to);
   return end - cut_to;
 }
 
 }  // namespace
+
+Status FinishCut() {
+  std::atomic<FileCut>& cut = Segment::Wal().data_file_cut;
+  if (cut.load() != FileCut::kLogged) return {};
+  Status done = CarryOut();
+  if (done.ok()) {
+    StoreAfter(cut, FileCut::kNone);
+  } else {
+    DeclareDataFileFailed(EIO);
+  }
+  return done;
+}
 
 Result<PageNo> FreeEndPages(EndSlack slack) {
   const PageNo end = DataFile::Get().page_count();
@@ -90,6 +108,10 @@ Result<PageNo> FreeEndPages(EndSlack slack) {
 
 Result<PageNo> CutFreeEnd(EndSlack slack) {
   PageNo cut = 0;
+  if (Segment::Wal().data_file_cut.load() == FileCut::kLogged) {
+    const ExclusiveLock lock(Segment::DataFileLock());
+    RETURN_IF_ERROR(FinishCut());
+  }
   const PageNo end = DataFile::Get().page_count();
   ASSIGN_OR_RETURN(const PageNo wanted, WantedEnd(end, slack));
   if (wanted == end) return cut;

@@ -15,6 +15,11 @@
 
 namespace warren {
 
+// Makes the file follow a cut whose record is in the log, and which the one who made it did not
+// survive. With DataFileLock: by all who are about to change the file's length or to begin a
+// checkpoint. An error is a failure of the data file.
+Status FinishCut();
+
 // What is left of the free pages at the end.
 enum class EndSlack : uint8_t {
   kNone,

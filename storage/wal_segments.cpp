@@ -19,7 +19,9 @@
 namespace warren {
 namespace {
 
-constexpr std::string_view kTemporaryPrefix = "new.";
+// A segment that is being made, by one process at a time: what a dead one left of it is
+// overwritten.
+constexpr std::string_view kTemporaryName = "new.segment";
 constexpr size_t kFillBytes = 1 << 20;
 
 std::string g_directory;
@@ -79,7 +81,7 @@ Status WalSegments::Ensure(uint64_t segment_no) {
     // Whoever made it may have failed or died before its name was durable.
     return SyncDirectory(g_directory);
   }
-  const std::string temporary = fmt::format("{}/{}{}", g_directory, kTemporaryPrefix, getpid());
+  const std::string temporary = fmt::format("{}/{}", g_directory, kTemporaryName);
   if (Status filled = FillWithZeros(temporary); !filled.ok()) {
     unlink(temporary.c_str());
     return filled;
@@ -174,13 +176,9 @@ Status WalSegments::RemoveFrom(uint64_t first) {
 }
 
 Status WalSegments::RemoveLeftovers() {
-  ASSIGN_OR_RETURN(const std::vector<std::string> names, ListNames());
-  for (const std::string& name : names) {
-    if (!name.starts_with(kTemporaryPrefix)) continue;
-    const std::string path = fmt::format("{}/{}", g_directory, name);
-    if (unlink(path.c_str()) != 0) return SystemError(errno, path, "remove");
-  }
-  return {};
+  const std::string path = fmt::format("{}/{}", g_directory, kTemporaryName);
+  if (unlink(path.c_str()) == 0 || errno == ENOENT) return {};
+  return SystemError(errno, path, "remove");
 }
 
 }  // namespace warren

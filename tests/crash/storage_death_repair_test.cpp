@@ -395,23 +395,6 @@ TEST_CASE("a commit of a process that died anywhere is there wholly or not at al
   CheckRedoAgrees(world);
 }
 
-TEST_CASE("a death in the middle of cutting the data file is not repaired in place") {
-  for (const bool cuts : {false, true}) {
-    DeathWorld world;
-    Child victim([&]() NO_THREAD_SAFETY_ANALYSIS {
-      StoreWorld::BecomeProcess(kVictimSlot);
-      AcquireExclusive(Segment::DataFileLock());
-      Segment::Wal().data_file_cut = cuts ? 1 : 0;
-      kill(getpid(), SIGKILL);
-      return false;
-    });
-    REQUIRE(victim.WasKilled());
-    const std::optional<std::string> why = WhyNotRepairable(kVictimSlot);
-    REQUIRE(why.has_value() == cuts);
-    if (cuts) CHECK(why->find("data_file") != std::string::npos);
-  }
-}
-
 TEST_CASE("a change of a page that its process does not hold is not repaired in place") {
   DeathWorld world;
   Child victim([&] {

@@ -156,14 +156,16 @@ ssize_t __wrap_pwrite(int fd, const void* from, size_t bytes, off_t offset) {
 }
 
 int __wrap_fsync(int fd) {
-  const FileEvent event{.call = FileCall::kSync, .path = fs::g_watching ? fs::PathOf(fd) : ""};
+  const FileEvent event{
+      .call = FileCall::kSync, .path = fs::g_watching ? fs::PathOf(fd) : "", .fd = fd};
   // What is durable is decided by the test: the disk need not be troubled.
   if (!fs::IsWatched(event.path)) return __real_fsync(fd);
   return fs::Pass(event, [] { return 0; });
 }
 
 int __wrap_fdatasync(int fd) {
-  const FileEvent event{.call = FileCall::kSync, .path = fs::g_watching ? fs::PathOf(fd) : ""};
+  const FileEvent event{
+      .call = FileCall::kSync, .path = fs::g_watching ? fs::PathOf(fd) : "", .fd = fd};
   if (!fs::IsWatched(event.path)) return __real_fdatasync(fd);
   return fs::Pass(event, [] { return 0; });
 }

@@ -34,6 +34,7 @@ struct FileEvent {
   uint64_t offset = 0;                   // kWrite, kRead, kAllocate; kTruncate: the new size
   uint64_t bytes = 0;                    // kWrite, kRead, kAllocate
   std::span<const std::byte> data = {};  // kWrite
+  int fd = -1;                           // kSync
 };
 
 // What becomes of a call.
