@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/fault_point.h"
 #include "base/log.h"
 #include "base/ordered_store.h"
 #include "lwlock/repair.h"
@@ -94,8 +95,11 @@ void RepairSettingsLock(LWLock&) noexcept {}
 // In this order: while some of the commit's changes are not made yet, its locks keep everybody from
 // seeing the others.
 Status ClearAway(Owner dead) {
+  RETURN_IF_FAULT(kRepairCommit);
   RETURN_IF_ERROR(FinishCommit(dead));
+  FAULT_POINT(kRepairDrop);
   LockTable::DropOwner(dead);
+  FAULT_POINT(kRepairFree);
   return {};
 }
 

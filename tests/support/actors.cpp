@@ -114,6 +114,8 @@ bool Child::WasKilled(int limit_s) {
   return status != -1 && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
 }
 
+bool Child::IsStopped() const { return StateOf(pid_) == 'T'; }
+
 bool Child::WaitUntilAsleep(int limit_s) const {
   return WaitFor([this] { return StateOf(pid_) == 'S'; }, limit_s);
 }

@@ -32,6 +32,7 @@ class Child {
   bool Succeeded(int limit_s = 20);  // exit code 0
   bool WasKilled(int limit_s = 20);  // by SIGKILL
   bool HasEnded();                   // reaps it if so; does not wait
+  bool IsStopped() const;            // by SIGSTOP
   // Until the kernel says that it sleeps (in a system call); false after `limit_s` seconds.
   bool WaitUntilAsleep(int limit_s = 20) const;
 
