@@ -50,7 +50,8 @@ struct LockProc {
   std::atomic<uint16_t> wait_event;
 
   // LWLock sleeps that timed out although the lock was free and whose wake-up did not come even
-  // then: lost wake-ups. Must stay 0 unless a process was stopped.
+  // then: lost wake-ups. So are those of sleeps for the log's flush, counted here as well. Must
+  // stay 0 unless a process was stopped.
   std::atomic<uint64_t> timeouts_on_free_lock;
 
   // Never folded and never cleared when the slot is reused: totals are sums over all slots.

@@ -46,8 +46,8 @@ void AddTranches(std::vector<Statistic>* all) {
     add("wait_ns", "nanoseconds", "spent in those waits", &Totals::wait_ns);
   }
   all->push_back({"lwlock_timeouts_on_free_lock", "sleeps",
-                  "for an LWLock that timed out though it was free: a lost wake-up, unless a "
-                  "process was stopped",
+                  "for an LWLock or a flush of the log that timed out though it was free or nobody "
+                  "flushed: a lost wake-up, unless a process was stopped",
                   [] { return Stats::TimeoutsOnFreeLock(); }});
 }
 

@@ -6,8 +6,11 @@
 #include <climits>
 
 #include "base/clock.h"
+#include "base/fault_point.h"
 #include "lwlock/futex.h"
+#include "lwlock/lock_self.h"
 #include "lwlock/wait_hook.h"
+#include "shmem/segment.h"
 
 namespace warren {
 namespace {
@@ -16,6 +19,8 @@ constexpr uint32_t kNextFlusher = 1u << 2;
 constexpr int64_t kLongestSleepNs = 1'000'000'000;
 
 uint32_t BitOf(uint32_t round) { return 1u << (round & 1); }
+
+bool IsFree(const LWLock& lock) { return (lock.word.load() & LWLock::kOwnerMask) == 0; }
 
 }  // namespace
 
@@ -38,7 +43,12 @@ void FlushRounds::GatherCompany(const WalState& state) {
 void FlushRounds::Wait(WalState& state, uint32_t round, Lsn lsn) {
   const bool taken_along = state.flush_target.load() >= lsn;
   const uint32_t bits = taken_along ? BitOf(round) : BitOf(round + 1) | kNextFlusher;
-  FutexWaitHooked(FutexWord(state.flush_round), round, MonotonicNs() + kLongestSleepNs, bits);
+  const int64_t deadline_ns = MonotonicNs() + kLongestSleepNs;
+  const bool woken = FutexWaitHooked(FutexWord(state.flush_round), round, deadline_ns, bits);
+  FAULT_POINT(kLogWoken);
+  if (!woken && state.flush_round.load() == round && IsFree(Segment::WalFlushLock())) {
+    AddToCounter(t_lock_self.proc->timeouts_on_free_lock, 1);
+  }
 }
 
 void FlushRounds::End(WalState& state) noexcept {

@@ -35,7 +35,8 @@ class FlushRounds {
   // half of what a sync takes: a sync for fifty costs what one for twenty-five does.
   static void GatherCompany(const WalState& state);
   // Sleeps until something may have changed for one who waits for `lsn`; `round` was read before
-  // the try for the flush lock that failed.
+  // the try for the flush lock that failed. Never for long: a sleep that ends by itself while
+  // nobody flushes is a lost wake-up, and is counted with those of the locks.
   static void Wait(WalState& state, uint32_t round, Lsn lsn);
   // By the flusher, after it has released the flush lock.
   static void End(WalState& state) noexcept;

@@ -295,6 +295,9 @@ Status Wal::StartAt(Lsn end) {
 Status Wal::Flush(Lsn lsn) {
   WalState& state = State();
   if (state.flush.load(std::memory_order_acquire) >= lsn) return {};
+  // A page can't have been changed by a record that is not there: this wait would never end.
+  CHECK(lsn <= state.insert.load(), "flush up to {:#x}, the log ends at {:#x}", lsn,
+        state.insert.load());
   const int64_t began_ns = MonotonicNs();
   const ScopedWait wait(WaitEvent::kWalFlush);
   while (state.flush.load(std::memory_order_acquire) < lsn) {

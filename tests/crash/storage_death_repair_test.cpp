@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "base/clock.h"
 #include "lwlock/repair.h"
 #include "storage/commit.h"
 #include "tests/crash/storage_repair_world.h"
@@ -153,13 +154,10 @@ class DeathWorld {
 
   // As the process monitor does, with all others given time to use what is let go.
   void RepairSlowly() {
-    for (const FaultPoint point : kRepairPoints) SetFaultAction(point, LetWaitersRun, this);
+    for (const FaultPoint point : kRepairPoints) SetFaultAction(point, LetWaitersRun);
     REQUIRE_FALSE(WhyNotRepairable(kVictimSlot).has_value());
-    const uint32_t round = Segment::Wal().flush_round;
     (void)RepairDead(kVictimSlot);
     ClearFaultActions();
-    // Whoever sleeps for the log looks again: it may have been the one to flush for them.
-    CHECK(Segment::Wal().flush_round != round);
   }
 
   // The one that waits for the victim's log lock dies, too.
@@ -203,6 +201,9 @@ class DeathWorld {
         // The victim's leaf and log, or only its log.
         const uint32_t database = slot == kWaiterSlot ? 0 : 1;
         Put("key00100waiter", "w", database);
+        // More log than the victim's record would take: if that was let go unjudged, it is now
+        // written over.
+        for (int i = 0; i < 8 && database == 1; ++i) Put(KeyOf(i), std::string(200, 'w'), 1);
         MustSucceed(Wal::FlushAll());
         (void)Get(KeyOf(100), database);
         (void)ReadDatabase(database);
@@ -222,10 +223,21 @@ class DeathWorld {
     }));
   }
 
-  static Status LetWaitersRun(FaultPoint, void* context) {
-    auto& world = *static_cast<DeathWorld*>(context);
-    const timespec moment{.tv_sec = 0, .tv_nsec = 3'000'000};
-    if (world.stage_->waiters_done.load() < 2) nanosleep(&moment, nullptr);
+  // Has this one come to its end, or does it wait for the victim, or for one that does?
+  static bool HasStopped(SlotIndex slot) {
+    const Proc& proc = Segment::Procs()[slot];
+    if (proc.life.load() != ProcLife::kRunning || WaitsFor(slot, kVictimSlot)) return true;
+    const SlotIndex other = slot == kWaiterSlot ? kSecondWaiterSlot : kWaiterSlot;
+    return WaitsFor(slot, other) && WaitsFor(other, kVictimSlot);
+  }
+
+  // Until whatever has been let go has been made use of. Not for ever: a wake-up may be yet to
+  // come.
+  static Status LetWaitersRun(FaultPoint, void*) {
+    const int64_t until_ns = MonotonicNs() + 500'000'000;
+    (void)WaitFor([&] {
+      return (HasStopped(kWaiterSlot) && HasStopped(kSecondWaiterSlot)) || MonotonicNs() > until_ns;
+    });
     return {};
   }
 

@@ -59,6 +59,23 @@ inline std::string FindLeftovers(SlotIndex slot) {
   return MiniTransactionAreaOf(slot).armed.load() != 0 ? "a change is armed" : "";
 }
 
+// Does a process that is not in a system call's midst sleep until the process of `other` does
+// something?
+inline bool WaitsFor(SlotIndex slot, SlotIndex other) {
+  const auto is_owner = [](const LWLock& lock, SlotIndex owner) {
+    return (lock.word.load() & LWLock::kOwnerMask) == owner + 1;
+  };
+  const Proc& proc = Segment::Procs()[slot];
+  const uint64_t bit = uint64_t{1} << (other % kSlotsPerReaderWord);
+  if (const LWLock* lock = proc.locks.pending_lock.load(); lock != nullptr) {
+    const bool drains =
+        is_owner(*lock, slot) && (lock->readers()[other / kSlotsPerReaderWord].load() & bit) != 0;
+    return drains || is_owner(*lock, other);
+  }
+  return proc.locks.wait_event.load() == static_cast<uint16_t>(WaitEvent::kWalFlush) &&
+         is_owner(Segment::WalFlushLock(), other);
+}
+
 inline uint64_t TimeoutsOnFreeLocks() {
   uint64_t sum = 0;
   for (const Proc& proc : Segment::Procs().slots()) sum += proc.locks.timeouts_on_free_lock.load();
