@@ -11,6 +11,7 @@
 #include "backend/commands_connection.h"
 #include "backend/commands_durability.h"
 #include "backend/commands_expire.h"
+#include "backend/commands_fault.h"
 #include "backend/commands_generic.h"
 #include "backend/commands_lock.h"
 #include "backend/commands_multi.h"
@@ -46,6 +47,7 @@ constexpr auto kTable = MergeSorted(  //
     kConnectionCommands,              //
     kDurabilityCommands,              //
     kExpireCommands,                  //
+    kFaultCommands,                   //
     kGenericCommands,                 //
     kLockCommands,                    //
     kMultiCommands,                   //

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/clock.h"
+#include "base/fault_point.h"
 #include "conf/settings.h"
 #include "conf/shared_settings.h"
 #include "shmem/latch.h"
@@ -243,6 +244,7 @@ void ClientConnection::SendRest() {
 }
 
 void ClientConnection::Finish() {
+  FAULT_POINT(kSessionEnd);
   session_.ReleaseLocks();  // before the client is waited for once more
   const CloseReason reason = session_.close_reason();
   if (reason != CloseReason::kOutputLimit && reason != CloseReason::kClient) SendRest();

@@ -12,6 +12,7 @@
 #include "base/ascii.h"
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/fault_point.h"
 #include "base/log.h"
 #include "base/process_title.h"
 #include "conf/settings.h"
@@ -234,6 +235,8 @@ void Session::Reject(const CommandInfo& info, std::string_view text) {
 
 void Session::Run(const CommandInfo& info, Args args) {
   ShowCommand(info);
+  // FAULT's own pass: they must be able to clear the point.
+  if (g_fault_points_on && !info.name.starts_with("fault|")) FAULT_POINT(kCommandRun);
   RunHandler(info, args);
   client_->in_command.store(0, std::memory_order_relaxed);
 }

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "backend/commands_page.h"
+#include "base/fault_points_page.h"
 #include "base/iso_time.h"
 #include "base/version.h"
 #include "client/backup.h"
@@ -32,10 +33,8 @@ const std::map<std::string, StopMode> kStopModes = {
 
 // The pages of docs/ that are made from tables.
 const std::map<std::string, std::string (*)()> kGeneratedPages = {
-    {"commands", CommandsMarkdown},
-    {"locks", LocksMarkdown},
-    {"settings", SettingsMarkdown},
-    {"statistics", StatisticsMarkdown},
+    {"commands", CommandsMarkdown}, {"fault-points", FaultPointsMarkdown}, {"locks", LocksMarkdown},
+    {"settings", SettingsMarkdown}, {"statistics", StatisticsMarkdown},
 };
 
 // What was said, for whichever sub-command.

@@ -1,6 +1,9 @@
 #include "postmaster/crash_policy.h"
 
+#include <sys/wait.h>
+
 #include <algorithm>
+#include <csignal>
 
 #include "lwlock/repair.h"
 #include "shmem/segment.h"
@@ -28,9 +31,16 @@ CrashVerdict JudgeDeath(const DeathFacts& facts, CrashContainment containment) {
                                                             : CrashVerdict::kRepair;
 }
 
+bool DeclaredClean(SlotIndex slot, int wait_status) {
+  const Proc& proc = Segment::Procs()[slot];
+  return WIFSIGNALED(wait_status) && WTERMSIG(wait_status) == SIGABRT &&
+         proc.declared_clean.load() == proc.generation.load();
+}
+
 DeathFacts ExamineDead(SlotIndex slot, int wait_status) {
   const Proc& proc = Segment::Procs()[slot];
-  return {.death = ClassifyDeath(wait_status),
+  const bool clean = DeclaredClean(slot, wait_status);
+  return {.death = clean ? DeathClass::kBounded : ClassifyDeath(wait_status),
           .ended = proc.life.load() == ProcLife::kExited && proc.commit_lsn.load() == 0,
           .holds_locks = HoldsLocks(proc.locks),
           .changes_pages = ChangesPages(slot)};

@@ -3,8 +3,9 @@
 // The one place where that is decided. One that has ended in order has given back all it had: its
 // slot is freed. One that was killed between two instructions has changed nothing but what its slot
 // and its locks say: the process monitor makes that whole and clears the slot, and nobody else
-// notices. One that was wild may have written anywhere: then all processes are stopped, and so they
-// are when too many die in the middle of something, because whatever kills them is not understood.
+// notices; so it is with an abort that the process declared clean. One that was wild may have
+// written anywhere: then all processes are stopped, and so they are when too many die in the middle
+// of something, because whatever kills them is not understood.
 #pragma once
 
 #include <cstdint>
@@ -29,6 +30,10 @@ struct DeathFacts {
 enum class CrashVerdict : uint8_t { kFreeSlot, kRepair, kStopServer };
 
 CrashVerdict JudgeDeath(const DeathFacts& facts, CrashContainment containment);
+
+// An abort of which the slot's process said before that it had damaged nothing
+// (ProcArray::AbortDeclaredClean).
+bool DeclaredClean(SlotIndex slot, int wait_status);
 
 // Reads what the slot says about its dead process, which must have been reaped.
 DeathFacts ExamineDead(SlotIndex slot, int wait_status);

@@ -128,6 +128,16 @@ std::vector<std::string> ExpandBind(const std::vector<std::string>& bind) {
 
 }  // namespace
 
+std::string FindForeignAddress(const ListenerOptions& options) {
+  if (options.port == 0) return "";
+  for (const std::string& text : ExpandBind(options.bind)) {
+    std::error_code error;
+    const auto address = asio::ip::make_address(text.substr(text.starts_with('-') ? 1 : 0), error);
+    if (error || !address.is_loopback()) return text;
+  }
+  return "";
+}
+
 Result<std::vector<Listener>> OpenListeners(const ListenerOptions& options) {
   std::vector<Listener> listeners;
   for (std::string_view text : ExpandBind(options.bind)) {

@@ -28,6 +28,9 @@ struct ListenerOptions {
   int backlog = 511;
 };
 
+// The first address to which another machine might connect; empty if there is none.
+std::string FindForeignAddress(const ListenerOptions& options);
+
 // All of them, or an error that names the address.
 Result<std::vector<Listener>> OpenListeners(const ListenerOptions& options);
 

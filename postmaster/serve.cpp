@@ -104,11 +104,19 @@ Status CreateSegment(const Settings& settings) {
 }
 
 Result<std::vector<Listener>> Listen(const Settings& settings) {
-  return OpenListeners({.bind = settings.bind,
-                        .port = static_cast<uint16_t>(settings.port),
-                        .unix_socket = settings.unix_socket,
-                        .unix_socket_permissions = settings.unix_socket_permissions,
-                        .backlog = static_cast<int>(settings.tcp_backlog)});
+  const ListenerOptions options{.bind = settings.bind,
+                                .port = static_cast<uint16_t>(settings.port),
+                                .unix_socket = settings.unix_socket,
+                                .unix_socket_permissions = settings.unix_socket_permissions,
+                                .backlog = static_cast<int>(settings.tcp_backlog)};
+  const std::string foreign = settings.fault_points ? FindForeignAddress(options) : "";
+  if (!foreign.empty()) {
+    return MakeError(ErrorCode::kGeneric,
+                     "fault_points is on, so that any client can end any process: refusing to "
+                     "listen on \"{}\", where other machines could connect",
+                     foreign);
+  }
+  return OpenListeners(options);
 }
 
 PidFileContent DescribeServer(const Settings& settings, const std::vector<Listener>& listeners) {

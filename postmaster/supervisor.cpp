@@ -161,8 +161,9 @@ ChildEnd Supervisor::TakeEnd(const Child& child, int wait_status) {
                      .verdict = Judge(ExamineDead(child.owner.slot, wait_status)),
                      .lived_ms = (MonotonicNs() - child.start_ns) / 1'000'000};
   if (end.verdict != CrashVerdict::kFreeSlot && !stopping_) {
-    log::Error("{}: {}{}, {}", NameOf(child), DescribeWaitStatus(wait_status), ActivityOf(child),
-               DescribeHoldings(child.owner.slot));
+    log::Error("{}: {}{}{}, {}", NameOf(child), DescribeWaitStatus(wait_status),
+               DeclaredClean(child.owner.slot, wait_status) ? ", declared clean" : "",
+               ActivityOf(child), DescribeHoldings(child.owner.slot));
     CountDeath(child.kind);
   }
   slots_.RemoveChild(end.child.pid);  // `child` is gone from here on

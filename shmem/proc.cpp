@@ -2,8 +2,11 @@
 
 #include <unistd.h>
 
+#include <cstdlib>
+
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/ordered_store.h"
 
 namespace warren {
 namespace {
@@ -86,6 +89,12 @@ void ProcArray::EnterRunning() {
 }
 
 void ProcArray::EnterExited() { t_self->life.store(ProcLife::kExited); }
+
+void ProcArray::AbortDeclaredClean() {
+  // Before the death that it speaks of.
+  StoreBefore(t_self->declared_clean, t_self->generation.load(std::memory_order_relaxed));
+  std::abort();
+}
 
 Proc& ProcArray::Self() {
   CHECK(t_self != nullptr, "this process has no slot");

@@ -115,6 +115,9 @@ struct alignas(kCacheLineBytes) Proc {
   // needed.
   std::atomic<Lsn> wal_hold;
   std::atomic<uint32_t> settings_generation;  // the newest one in force here
+  // The generation that said, just before it aborted, that nothing it changed is damaged; a stale
+  // one means nothing.
+  std::atomic<uint32_t> declared_clean;
   ClientInfo client;
 
   // -- Written by others, by one store each.
@@ -142,6 +145,10 @@ class ProcArray {
   // By the process of the bound slot: its pid and kRunning; kExited as its last store.
   static void EnterRunning();
   static void EnterExited();
+
+  // By a process whose changes are whole or can be made so from its slot: aborts, and its SIGABRT
+  // is repaired in place like a kill from outside.
+  [[noreturn]] static void AbortDeclaredClean();
 
   // For everyone but the postmaster: this process's own slot.
   static void BindSelf(Proc* self, SlotIndex slot);

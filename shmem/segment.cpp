@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "conf/shared_settings.h"
 #include "shmem/buffer_pool.h"
+#include "shmem/fault_table.h"
 #include "shmem/lock_pool.h"
 #include "shmem/lock_table.h"
 #include "shmem/shared_mapping.h"
@@ -55,6 +56,7 @@ enum Structure : size_t {
   kWalState,
   kCheckpoints,
   kVacuum,
+  kFaults,
   kWalRing,
   kDatabaseCounts,
   kKeyRemovals,
@@ -175,6 +177,12 @@ constexpr std::array<StructureRow, kStructureCount> kSharedStructures = {{
      .bytes = [](const Config&) { return sizeof(VacuumState); },
      .init = [](std::byte* at, const Config&) { InitArray<VacuumState>(at, 1); },
      .help = "who wants a vacuum, which ones are done, and until when it sleeps"},
+    {.id = kFaults,
+     .name = "fault_points",
+     .alignment = kLine,
+     .bytes = [](const Config&) { return kFaultPointCount * sizeof(FaultRow); },
+     .init = [](std::byte* at, const Config&) { InitArray<FaultRow>(at, kFaultPointCount); },
+     .help = "what happens to whom at the fault points, and how often it has"},
     {.id = kWalRing,
      .name = "wal_ring",
      .alignment = kSmallPageBytes,
@@ -462,6 +470,9 @@ CheckpointRequests& Segment::Checkpoints() {
   return *reinterpret_cast<CheckpointRequests*>(At(kCheckpoints));
 }
 VacuumState& Segment::Vacuum() { return *reinterpret_cast<VacuumState*>(At(kVacuum)); }
+std::span<FaultRow> Segment::Faults() {
+  return {reinterpret_cast<FaultRow*>(At(kFaults)), kFaultPointCount};
+}
 std::span<std::byte> Segment::WalRing() { return {At(kWalRing), g_segment.config.wal_ring_bytes}; }
 
 DatabaseCounts& Segment::Database(uint32_t database) {

@@ -99,6 +99,8 @@ struct ServerState {
 
 enum class ServerPhase : uint32_t { kStarting, kRunning, kShuttingDown };
 
+struct FaultRow;
+
 class Segment {
  public:
   // Makes, maps and initialises the segment: in the postmaster (or a test) before the first fork.
@@ -127,6 +129,7 @@ class Segment {
   static WalState& Wal();
   static CheckpointRequests& Checkpoints();
   static VacuumState& Vacuum();
+  static std::span<FaultRow> Faults();  // by FaultPoint
   static std::span<std::byte> WalRing();
   static DatabaseCounts& Database(uint32_t database);
   static std::span<SlotReserve> Reserves();  // by slot
