@@ -13,6 +13,7 @@
 #include "base/fault_points_page.h"
 #include "base/iso_time.h"
 #include "base/version.h"
+#include "bench/ipc/lab.h"
 #include "client/backup.h"
 #include "conf/server_settings.h"
 #include "conf/setting_info.h"
@@ -50,6 +51,7 @@ struct Arguments {
   RestoreOptions restore;
   std::string to_time;
   std::string to_lsn;
+  ipc::LabOptions lab;
 };
 
 // A row of the settings table as an option: "--unix_socket,--unixsocket".
@@ -201,6 +203,20 @@ void AddWalDump(CLI::App& app, Arguments& arguments) {
                    "Only records with a key that matches this pattern");
 }
 
+void AddIpcLab(CLI::App& app, ipc::LabOptions& options) {
+  CLI::App* lab = app.add_subcommand(
+      "ipc-lab", "Measure shared memory against messages on this machine, death included");
+  lab->add_flag("--quick", options.quick, "Fewer messages and rounds: under half a minute");
+  lab->add_flag("--json", options.json, "Print JSON instead of tables");
+  lab->add_option(
+      "--plots", options.plots,
+      "A directory for data, gnuplot scripts and, where gnuplot is installed, pictures");
+  lab->add_option("--only", options.only,
+                  "A measurement or a mechanism by its name; several with commas")
+      ->delimiter(',')
+      ->allow_extra_args(false);
+}
+
 void AddDocs(CLI::App& app, Arguments& arguments) {
   CLI::App* docs = app.add_subcommand("docs", "Print a page of the documentation made from tables");
   docs->add_option("page", arguments.page)->required()->check(CLI::IsMember(kGeneratedPages));
@@ -225,6 +241,7 @@ int Run(const CLI::App& app, const Arguments& arguments, int argc, char** argv) 
     fmt::print("{}", kGeneratedPages.at(arguments.page)());
     return 0;
   }
+  if (app.got_subcommand("ipc-lab")) return ipc::RunIpcLab(arguments.lab);
   if (app.got_subcommand("backup")) return RunBackup(arguments.backup);
   if (app.got_subcommand("restore")) return Restore(arguments);
   if (app.got_subcommand("waldump")) {
@@ -254,6 +271,7 @@ int RunCommandLine(int argc, char** argv) {
   AddWithDirectory(app, arguments, "check",
                    "Look for damage in a data directory that no server has open; changes nothing");
   AddWalDump(app, arguments);
+  AddIpcLab(app, arguments.lab);
   AddWithDirectory(app, arguments, "reload", "Have a server read its configuration file again");
   AddWithDirectory(app, arguments, "status", "Say whether a server runs, and how it is");
   try {
