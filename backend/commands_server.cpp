@@ -7,6 +7,7 @@
 
 #include "backend/arguments.h"
 #include "backend/info.h"
+#include "backend/occupancy.h"
 #include "backend/session.h"
 #include "base/ascii.h"
 #include "base/clock.h"
@@ -60,6 +61,16 @@ Status DebugSleepCommand(Session& session, Args args) {
 
 Status InfoCommand(Session& session, Args args) {
   session.reply().Verbatim("txt", InfoText(args.subspan(1)));
+  return {};
+}
+
+Status MemoryCountsCommand(Session& session, Args) {
+  ASSIGN_OR_RETURN(const std::vector<Occupancy> counts, CountOccupancy());
+  session.reply().Map(counts.size());
+  for (const Occupancy& count : counts) {
+    session.reply().Bulk(count.name);
+    session.reply().Integer(static_cast<int64_t>(count.count));
+  }
   return {};
 }
 

@@ -12,6 +12,7 @@ namespace warren {
 Status AclWhoAmICommand(Session& session, Args args);
 Status DebugSleepCommand(Session& session, Args args);
 Status InfoCommand(Session& session, Args args);
+Status MemoryCountsCommand(Session& session, Args args);
 Status MemorySegmentCommand(Session& session, Args args);
 Status RoleCommand(Session& session, Args args);
 Status ShutdownCommand(Session& session, Args args);
@@ -91,6 +92,15 @@ inline constexpr CommandInfo kServerCommands[] = {
      .summary = "shows what memory is used for",
      .since = "4.0.0",
      .complexity = "depends on the sub-command"},
+    {.name = "memory|counts",
+     .arity = 2,
+     .group = "server",
+     .syntax = "MEMORY COUNTS",
+     .summary = "counts what is taken just now: slots, locks, lock entries, reserves, pages; when "
+                "nobody does anything, that shows what a death has left",
+     .since = "warren 0.1",
+     .complexity = "O(N), N being the number of process slots and pages",
+     .handler = RunCommand<MemoryCountsCommand>},
     {.name = "memory|help",
      .arity = 2,
      .flags = kLoading | kStale,

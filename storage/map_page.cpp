@@ -88,6 +88,17 @@ std::optional<PageNo> FindPendingPage(const MapPage& map, PageNo map_page_no, Pa
   return first + *index;
 }
 
+PageUse CountUse(const MapPage& map, PageNo map_page_no, PageNo end) {
+  const PageNo first = map_page_no - 1;
+  PageUse use;
+  for (PageNo page_no = first; page_no < end && page_no - first < kPagesPerMap; ++page_no) {
+    const PageState state = GetPageState(map, page_no);
+    use.used += state != PageState::kFree ? 1 : 0;
+    use.garbage += state == PageState::kPendingPage || state == PageState::kPendingChain ? 1 : 0;
+  }
+  return use;
+}
+
 PageNo EndOfUse(const MapPage& map, PageNo map_page_no, PageNo end) {
   const PageNo first = map_page_no - 1;
   for (PageNo page_no = std::min(end, first + kPagesPerMap); page_no-- > first;) {

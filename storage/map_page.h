@@ -59,6 +59,13 @@ std::optional<PageNo> FindFreePage(const MapPage& map, PageNo map_page_no, PageN
 // The same of pending pages.
 std::optional<PageNo> FindPendingPage(const MapPage& map, PageNo map_page_no, PageNo from);
 
+// How many pages of the group before `end` are not free, and how many of these are garbage.
+struct PageUse {
+  uint64_t used = 0;
+  uint64_t garbage = 0;
+};
+PageUse CountUse(const MapPage& map, PageNo map_page_no, PageNo end);
+
 // Where the use of the group ends: behind its last page before `end` that is not free; its first
 // page if all are. The map page counts only for the others, but as long as one of them is in use.
 PageNo EndOfUse(const MapPage& map, PageNo map_page_no, PageNo end);

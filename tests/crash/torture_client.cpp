@@ -93,7 +93,7 @@ std::string TortureClient::RunBatch(Connection& connection, size_t size) {
   }
   while (!unacknowledged_.empty()) {
     const Reply reply = connection.Receive();
-    if (reply.closed()) return "";
+    if (reply.closed() || reply.is_error("ERR the connection is being closed")) return "";
     const Words& write = unacknowledged_.front();
     const std::string expected = Apply(write, acknowledged_);
     const bool is_increment = write[0] == "INCR";

@@ -35,7 +35,7 @@ std::vector<Reply> ValuesOfPairs(const Reply& reply) {
 }  // namespace
 
 void OpenBank(Server& server) {
-  server.Command("FLUSHALL");
+  server.Command("FLUSHDB");
   for (int i = 0; i < kAccounts; ++i) {
     const auto number = static_cast<uint64_t>(i);
     server.Command("SET", Account(number), "100");

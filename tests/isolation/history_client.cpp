@@ -48,7 +48,7 @@ std::string HistoryKey(int i) { return "k" + std::to_string(i); }
 
 HistoryTransaction PrepareHistory(Server& server, size_t elements, bool spread) {
   HistoryTransaction transaction{.client = -1, .begin_ns = NowNs(), .about = "the beginning"};
-  server.Command("FLUSHALL");
+  server.Command("FLUSHDB");
   Element next = kHistoryClients * kElementsOfClient + 1;
   for (int i = 0; i < kHistoryKeys; ++i) {
     const std::string key = HistoryKey(i);

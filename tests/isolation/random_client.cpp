@@ -36,6 +36,7 @@ void RandomClient::Connect(const Server& server) {
   if (!connection_.open()) return;
   connection_id_ = Ask({"CLIENT", "ID"}).integer;
   backend_ = Server::BackendOf(connection_);
+  if (database_ != 0) Ask({"SELECT", std::to_string(database_)});
 }
 
 Reply RandomClient::Ask(const Words& words) {

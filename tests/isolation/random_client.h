@@ -24,6 +24,9 @@ class RandomClient {
   RandomClient(int number, uint64_t seed, unsigned cuts);
   virtual ~RandomClient() = default;
 
+  // Instead of the first one; before Work.
+  void UseDatabase(int database) { database_ = database; }
+
   // Makes transactions until `stop`, over new connections when they break. What no correct server
   // would have answered, or nothing.
   std::string Work(const Server& server, const std::atomic<bool>& stop);
@@ -59,6 +62,7 @@ class RandomClient {
   const int number_;
   std::mt19937_64 random_;
   const unsigned cuts_;
+  int database_ = 0;
   Connection connection_;
   std::atomic<int64_t> connection_id_ = 0;
   std::atomic<pid_t> backend_ = 0;

@@ -104,6 +104,33 @@ TEST_CASE("MEMORY SEGMENT lists structures that follow each other") {
   CHECK(end <= Number(*std::make_unique<Fields>(InfoOf(server, {"memory"})), "used_memory_shared"));
 }
 
+TEST_CASE("MEMORY COUNTS shows what is taken, and no more once it is given back") {
+  Server server;
+  Connection holder = server.Connect();
+  const auto count = [&](const std::string& name) {
+    const Reply counts = server.Command("MEMORY", "COUNTS");
+    for (size_t i = 0; i + 1 < counts.elements.size(); i += 2) {
+      if (counts.elements[i].text == name) return counts.elements[i + 1].integer;
+    }
+    return int64_t{-1};
+  };
+  const int64_t pages = count("pages_in_use");
+  CHECK(holder("LOCK", "name").type == Reply::kInteger);
+  CHECK(holder("SET", "key", std::string(100'000, 'v')).ok());
+  CHECK(count("lock_entries") == 1);
+  CHECK(count("pages_in_use") > pages + 10);
+  CHECK(holder("UNLOCK", "name").integer == 1);
+  CHECK(holder("DEL", "key").integer == 1);
+  CHECK(server.Command("FLUSHALL").ok());
+  CHECK_FALSE(server.Command("VACUUM").is_error());
+  CHECK(count("lock_entries") == 0);
+  CHECK(count("pages_in_use") == pages);
+  for (const char* name : {"dead_slots", "lwlocks", "armed_changes", "operations", "commits",
+                           "reserved_pages", "reserved_log_bytes", "garbage_pages"}) {
+    CHECK_MESSAGE(count(name) == 0, name);
+  }
+}
+
 TEST_CASE("TIME is the wall clock") {
   Server server;
   const Reply time = server.Command("TIME");

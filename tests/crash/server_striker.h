@@ -1,0 +1,51 @@
+// Who strikes the server's processes while others use it?
+//
+// Several times a second one of the postmaster's children gets SIGKILL, SIGTERM or SIGSTOP; who was
+// stopped is continued or killed a moment later. The moments are what is random: nothing is waited
+// for.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <deque>
+#include <random>
+#include <string>
+
+#include "tests/server/server_fixture.h"
+
+namespace warren::test {
+
+struct StrikerCounts {
+  uint64_t kills = 0, terms = 0, stops = 0;
+  uint64_t auxiliaries = 0;  // of all of these: not backends
+  std::string text() const;
+};
+
+class Striker {
+ public:
+  Striker(const Server& server, uint64_t seed) : server_(server), random_(seed) {}
+  // Nobody stays stopped.
+  ~Striker() { EndStops(/*all=*/true); }
+
+  void StrikeFor(Milliseconds duration);
+  const StrikerCounts& counts() const { return counts_; }
+
+ private:
+  struct Stopped {
+    pid_t pid;
+    std::chrono::steady_clock::time_point until;
+    bool killed;
+  };
+
+  void Strike();
+  pid_t Choose();
+  void EndStops(bool all);
+
+  const Server& server_;
+  std::mt19937_64 random_;
+  std::deque<Stopped> stopped_;
+  StrikerCounts counts_;
+};
+
+}  // namespace warren::test
