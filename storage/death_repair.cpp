@@ -53,6 +53,13 @@ void RecountCommits() noexcept {
   }
 }
 
+// The sum is derived from what the slots say: it may have changed one and not the other.
+void RecountReserves() noexcept {
+  uint64_t bytes = 0;
+  for (const SlotReserve& reserve : Segment::Reserves()) bytes += reserve.log_bytes.load();
+  Segment::Wal().reserved_bytes.store(bytes);
+}
+
 // What was computed and published under the insert lock that the dead process of `slot` still owns.
 void JudgeRecord(SlotIndex slot) noexcept {
   WalState& wal = Segment::Wal();
@@ -68,6 +75,7 @@ void JudgeRecord(SlotIndex slot) noexcept {
   }
   JudgeCommit(Segment::Procs()[slot], wal.insert.load());
   RecountCommits();
+  RecountReserves();
   // It may have said that it marks the time, and not done so: whoever comes next does.
   StoreAfter(wal.time_marked_us, int64_t{0});
 }

@@ -1,0 +1,353 @@
+#include "tests/crash/sweep_operations.h"
+
+#include <fmt/format.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdlib>
+
+#include "base/fault_point.h"
+#include "base/ordered_store.h"
+#include "shmem/buffer_cache.h"
+#include "shmem/latch.h"
+#include "shmem/lock_table.h"
+#include "shmem/segment.h"
+#include "storage/commit.h"
+#include "storage/data_directory.h"
+#include "storage/data_file.h"
+#include "storage/death_repair.h"
+#include "storage/expiry.h"
+#include "storage/fencing.h"
+#include "storage/overflow.h"
+#include "storage/reclaim.h"
+#include "storage/truncate.h"
+#include "storage/wal.h"
+#include "tests/support/lock_table_world.h"
+#include "tests/support/store_world.h"
+
+namespace warren::test {
+namespace {
+
+constexpr SlotIndex kOtherSlot = 2;
+constexpr size_t kHalfLeaf = 1900;
+
+std::string KeyNo(int i) { return fmt::format("key{:05}", i); }
+std::string Filled(size_t bytes, char with) { return std::string(bytes, with); }
+
+template <typename T>
+T Must(const Result<T>& result) {
+  if (!result.ok()) MustSucceed(result.error());
+  return *result;
+}
+
+// `count` keys of a quarter leaf.
+void Fill(int count, uint32_t database = 0) {
+  for (int i = 0; i < count; ++i) Put(KeyNo(i), Filled(kHalfLeaf, 'f'), database);
+}
+
+// -- Another process, in slot 2.
+
+// One that does `body` and is then stopped where it sleeps; it is in the segment like any other,
+// and never stores anything again. Dies with the calling process.
+void StopAnotherIn(const std::function<void()>& body, const std::function<bool()>& sleeps) {
+  const pid_t other = fork();
+  if (other == 0) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    LockTableWorld::BecomeChild(kOtherSlot);
+    body();
+    _exit(0);
+  }
+  if (!WaitFor(sleeps)) std::abort();
+  kill(other, SIGSTOP);
+  int status = 0;
+  if (waitpid(other, &status, WUNTRACED) != other || !WIFSTOPPED(status)) std::abort();
+}
+
+void WaitForLock(const LockTag& tag) {
+  StopAnotherIn(
+      [&] { (void)LockTable::Lock(tag, TxLockMode::kX, LockScope::kTransaction, Patient()); },
+      [] { return WaitingCount(kOtherSlot) == 1; });
+}
+
+Status DieHere(FaultPoint, void* passes) {
+  if ((*static_cast<int*>(passes))-- == 0) kill(getpid(), SIGKILL);
+  return {};
+}
+
+// One that dies at a point in `body`, and is not repaired yet.
+void LetAnotherDieAt(FaultPoint point, int passes, const std::function<void()>& body) {
+  const pid_t other = fork();
+  if (other == 0) {
+    StoreWorld::BecomeProcess(kOtherSlot);
+    SetFaultAction(point, DieHere, &passes);
+    body();
+    _exit(0);
+  }
+  int status = 0;
+  if (waitpid(other, &status, 0) != other || !WIFSIGNALED(status)) std::abort();
+  Segment::Procs()[kOtherSlot].life.store(ProcLife::kDead);
+}
+
+// What the process monitor does.
+void RepairOther() {
+  const Owner dead{kOtherSlot, Segment::Procs()[kOtherSlot].generation.load()};
+  (void)RepairDead(kOtherSlot);
+  MustSucceed(FinishCommit(dead));
+  LockTable::DropOwner(dead);
+  StoreAfter(Segment::Procs()[kOtherSlot].life, ProcLife::kFree);
+}
+
+Operation Repair(std::string name, FaultPoint point, int passes, std::function<void()> body) {
+  return {.name = "repair of a death: " + std::move(name),
+          .set_up =
+              [=] {
+                Fill(6);
+                LetAnotherDieAt(point, passes, body);
+              },
+          .run = RepairOther,
+          .effect = Effect::kNone};
+}
+
+void CommitSeveral() {
+  const std::string large = Filled(9000, 'c');
+  const CommitOp ops[] = {
+      {.kind = CommitOp::kPut, .key = KeyNo(1), .value = "new"},
+      {.kind = CommitOp::kErase, .key = KeyNo(2)},
+      {.kind = CommitOp::kPut, .key = KeyNo(3), .value = large},
+  };
+  for (const CommitOp& op : ops) {
+    (void)TryLocked(KeyTag(0, op.key), TxLockMode::kX);
+  }
+  MustSucceed(CommitChanges(ops, 1));
+}
+
+// -- The lists, by the part that does most of it.
+
+std::vector<Operation> CacheOperations() {
+  const auto far_more_than_fits = [] {
+    Fill(120);
+    MustSucceed(BufferCache::WriteAll());
+  };
+  return {
+      {.name = "cache: pages are read in, clean ones go",
+       .set_up = far_more_than_fits,
+       .run =
+           [] {
+             for (int i = 0; i < 40; i += 10) (void)Get(KeyNo(i));
+           },
+       .effect = Effect::kNone,
+       .buffers = 24},
+      {.name = "cache: changed pages go to the file first",
+       .set_up = [] { Fill(120); },
+       .run =
+           [] {
+             for (int i = 0; i < 100; i += 12) Put(KeyNo(i), "short");
+           },
+       .effect = Effect::kEachKey,
+       .buffers = 24},
+      {.name = "cache: the background writer's round",
+       .set_up = [] { Fill(60); },
+       .run =
+           [] {
+             if (Must(BufferCache::WriteAhead(24, 6)) == 0) std::abort();
+           },
+       .effect = Effect::kNone,
+       .buffers = 24},
+  };
+}
+
+std::vector<Operation> LogOperations() {
+  return {
+      {.name = "log: a flush of several changes",
+       .set_up = [] { Fill(12); },
+       .run = [] { MustSucceed(Wal::FlushAll()); },
+       .effect = Effect::kNone},
+      {.name = "log: the next segment is made ahead of need",
+       .set_up = [] { Put("a", "1"); },
+       .run = [] { MustSucceed(Wal::PrepareNextSegment()); },
+       .effect = Effect::kNone},
+      {.name = "log: more than the ring holds",
+       .set_up = [] { Put("a", "1"); },
+       .run =
+           [] {
+             for (int i = 0; i < 285; ++i) Put(KeyNo(i), Filled(kHalfLeaf, 'r'));
+           },
+       .effect = Effect::kEachKey},
+      {.name = "log: a block of fencing tokens",
+       .run = [] { Must(NextFencingToken()); },
+       .effect = Effect::kNone},
+      {.name = "checkpoint",
+       .set_up = [] { Fill(40); },
+       .run = [] { Must(DataDirectory::Checkpoint([](uint32_t, uint32_t) {}, 0)); },
+       .effect = Effect::kNone},
+  };
+}
+
+std::vector<Operation> TreeOperations() {
+  return {
+      {.name = "tree: leaves and inner nodes split, the root grows",
+       .set_up = [] { Put("a", "1"); },
+       .run =
+           [] {
+             // Keys so long that an inner node has room for four.
+             for (int i = 0; i < 40; ++i) {
+               Put(fmt::format("{:03}{}", i * 37 % 100, Filled(1500, 'k')), "v");
+             }
+           },
+       .effect = Effect::kEachKey},
+      {.name = "tree: leaves empty and go, with their parents",
+       .set_up =
+           [] {
+             for (int i = 0; i < 40; ++i) Put(fmt::format("{:03}{}", i, Filled(1500, 'k')), "v");
+           },
+       .run =
+           [] {
+             for (int i = 0; i < 40; ++i) (void)Erase(fmt::format("{:03}{}", i, Filled(1500, 'k')));
+           },
+       .effect = Effect::kEachKey},
+      {.name = "tree: a commit of several records",
+       .set_up = [] { Fill(10); },
+       .run =
+           [] {
+             std::vector<CommitOp> ops;
+             std::vector<std::string> keys;
+             const std::string value = Filled(kHalfLeaf, 'n');
+             for (int i = 5; i < 75; ++i) keys.push_back(KeyNo(i));
+             for (const std::string& key : keys) {
+               ops.push_back({.kind = CommitOp::kPut, .key = key, .value = value});
+             }
+             MustSucceed(CommitChanges(ops, 1));
+           }},
+      {.name = "file: it grows for a large value",
+       .run = [] { Put("large", Filled(900'000, 'g')); }},
+  };
+}
+
+std::vector<Operation> VacuumOperations() {
+  const auto sweep_expired = [] {
+    ExpirySweep sweep(0);
+    while (Must(sweep.NextLeaf(1'000'000))) {
+    }
+  };
+  return {
+      {.name = "vacuum: expired keys go, and the leaves that they leave empty",
+       .set_up =
+           [] {
+             for (int i = 0; i < 16; ++i) Put(KeyNo(i), Filled(kHalfLeaf, 'e'), 0, 5000 * (i % 8));
+           },
+       .run = sweep_expired,
+       .effect = Effect::kEachKey},
+      {.name = "vacuum: the chain of somebody who died while building it",
+       .set_up =
+           [] {
+             Fill(4);
+             LetAnotherDieAt(FaultPoint::kChangeDone, 3, [] { Put("large", Filled(60'000, 'l')); });
+             RepairOther();
+           },
+       .run = [] { (void)CollectGarbage(1000); },
+       .effect = Effect::kNone},
+      {.name = "vacuum: the file's free end is cut off",
+       .set_up =
+           [] {
+             Put("large", Filled(1'500'000, 'g'));
+             Put("a", "1");
+             (void)Erase("large");
+             (void)CollectGarbage(100'000);
+           },
+       .run =
+           [] {
+             if (Must(CutFreeEnd(EndSlack::kNone)) == 0) std::abort();
+           },
+       .effect = Effect::kNone},
+  };
+}
+
+std::vector<Operation> LockOperations() {
+  static const LockTag name = AdvisoryTag("name"), other = AdvisoryTag("other");
+  const auto take = [] { (void)TryLocked(name, TxLockMode::kX); };
+  return {
+      {.name = "locks: a wait that is given up",
+       .set_up = take,
+       .run =
+           [] {
+             (void)LockTable::Lock(name, TxLockMode::kX, LockScope::kTransaction, ForAtMost(5));
+             LockTable::ReleaseAll(LockScope::kTransaction);
+           },
+       .effect = Effect::kNone},
+      {.name = "locks: one that another waits for is let go",
+       .prepare =
+           [take] {
+             take();
+             WaitForLock(name);
+           },
+       .run = [] { LockTable::ReleaseAll(LockScope::kTransaction); },
+       .effect = Effect::kNone},
+      {.name = "locks: a wait behind a waiter, and a search for deadlocks",
+       .set_up = take,
+       .prepare =
+           [] {
+             (void)TryLocked(other, TxLockMode::kX);
+             StopAnotherIn(
+                 [] {
+                   (void)TryLocked(KeyTag(0, "k"), TxLockMode::kX);
+                   (void)LockTable::Lock(other, TxLockMode::kX, LockScope::kTransaction, Patient());
+                 },
+                 [] { return WaitingCount(kOtherSlot) == 1; });
+           },
+       .run =
+           [] {
+             LockWait wait = ForAtMost(40);
+             wait.deadlock_timeout_ms = 5;
+             (void)LockTable::Lock(KeyTag(0, "k"), TxLockMode::kX, LockScope::kTransaction, wait);
+             LockTable::ReleaseAll(LockScope::kTransaction);
+           },
+       .effect = Effect::kNone},
+      {.name = "locks: many of a transaction, in several modes",
+       .run =
+           [] {
+             LockTable::BeginTransaction();
+             (void)TryLocked(DatabaseTag(0), TxLockMode::kIX);
+             for (int i = 0; i < 12; ++i) (void)TryLocked(KeyTag(0, KeyNo(i)), TxLockMode::kS);
+             for (int i = 0; i < 6; ++i) (void)TryLocked(KeyTag(0, KeyNo(i)), TxLockMode::kX);
+             (void)TryLocked(DatabaseTag(1), TxLockMode::kX);
+             LockTable::ReleaseAll(LockScope::kTransaction);
+           },
+       .effect = Effect::kNone},
+  };
+}
+
+// The process monitor dies while it repairs somebody else.
+std::vector<Operation> RepairOperations() {
+  const auto put = [] { Put(KeyNo(2), Filled(1000, 'p')); };
+  const auto split = [] {
+    for (int i = 0; i < 20; ++i) Put(KeyNo(100 + i), Filled(kHalfLeaf, 's'));
+  };
+  return {
+      Repair("the record not published", FaultPoint::kLogPublish, 0, put),
+      Repair("the record published", FaultPoint::kChangeCount, 0, put),
+      Repair("some pages of a split changed", FaultPoint::kChangeApply, 9, split),
+      Repair("a lock of the table half made", FaultPoint::kLockLink, 0, CommitSeveral),
+      Repair("a commit half made", FaultPoint::kCommitChange, 1, CommitSeveral),
+      Repair("a commit not ended", FaultPoint::kCommitEnd, 0, CommitSeveral),
+      Repair("the log written, not synced", FaultPoint::kLogSync, 0,
+             [] {
+               Put("a", "2");
+               MustSucceed(Wal::FlushAll());
+             }),
+  };
+}
+
+}  // namespace
+
+std::vector<Operation> InnerOperations() {
+  std::vector<Operation> all;
+  for (const auto& part : {CacheOperations(), LogOperations(), TreeOperations(), VacuumOperations(),
+                           LockOperations(), RepairOperations()}) {
+    all.insert(all.end(), part.begin(), part.end());
+  }
+  return all;
+}
+
+}  // namespace warren::test
