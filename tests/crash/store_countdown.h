@@ -29,9 +29,13 @@ struct StoreCountdown {
   std::atomic<int64_t> left;        // lowered by each event; 0 and less: nobody dies, only counted
   // A death before a write() or pwrite() happens after its first half.
   std::atomic<uint32_t> halve_writes;
+  // 1: the victim stops where it is to die, for two seconds at most, until this is 0: so that
+  // others come to wait for it and can be looked at.
+  std::atomic<uint32_t> linger;
 
   // By the victim.
   std::atomic<uint64_t> counted;     // events so far, of the chosen classes
+  std::atomic<uint32_t> dying;       // 1: it lingers, or is dead
   std::atomic<uint32_t> died_class;  // StoreEventClass of the event that it did not live to see
   std::atomic<uint64_t>
       died_at;  // kCallEvent: CallKind (store_events.h); else offset in the segment

@@ -51,6 +51,9 @@ bool IsVictim() {
 void Die(StoreEventClass what, uint64_t at) {
   g_countdown->died_at.store(at);
   g_countdown->died_class.store(what);
+  g_countdown->dying.store(1);
+  constexpr timespec kMoment{.tv_sec = 0, .tv_nsec = 200'000};
+  for (int i = 0; i < 10'000 && g_countdown->linger.load() != 0; ++i) nanosleep(&kMoment, nullptr);
   for (;;) __real_kill(g_pid, SIGKILL);
 }
 
