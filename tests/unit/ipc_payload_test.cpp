@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+#include <array>
+
 #include "bench/ipc/shared_record.h"
 
 using namespace warren::ipc;
@@ -17,7 +19,7 @@ std::vector<std::byte> Made(size_t bytes, MessageName name) {
 }  // namespace
 
 TEST_CASE("a message is whole as it was made, whatever its size and place") {
-  for (const size_t bytes : {8, 16, 24, 56, 64, 256, 4096, 4104}) {
+  for (const size_t bytes : std::array<size_t, 8>{8, 16, 24, 56, 64, 256, 4096, 4104}) {
     CAPTURE(bytes);
     const auto message = Made(bytes, {.sender = 3, .number = 77});
     CHECK(CheckMessage(message));
@@ -29,7 +31,7 @@ TEST_CASE("a message is whole as it was made, whatever its size and place") {
 }
 
 TEST_CASE("every single flipped bit is seen") {
-  for (const size_t bytes : {16, 56, 136}) {
+  for (const size_t bytes : std::array<size_t, 3>{16, 56, 136}) {
     const MessageName name = {.sender = 1, .number = 5};
     auto message = Made(bytes, name);
     for (size_t bit = 0; bit < bytes * 8; ++bit) {
