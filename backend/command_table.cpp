@@ -13,6 +13,7 @@
 #include "backend/commands_expire.h"
 #include "backend/commands_fault.h"
 #include "backend/commands_generic.h"
+#include "backend/commands_incidents.h"
 #include "backend/commands_lock.h"
 #include "backend/commands_multi.h"
 #include "backend/commands_scan.h"
@@ -49,6 +50,7 @@ constexpr auto kTable = MergeSorted(  //
     kExpireCommands,                  //
     kFaultCommands,                   //
     kGenericCommands,                 //
+    kIncidentCommands,                //
     kLockCommands,                    //
     kMultiCommands,                   //
     kScanCommands,                    //

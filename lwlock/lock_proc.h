@@ -48,6 +48,9 @@ struct LockProc {
 
   // Shown to people: the event waited for, or 0x8000 | tranche for an LWLock.
   std::atomic<uint16_t> wait_event;
+  // MonotonicNs at which the wait for the pending lock began; means something while `wait_event`
+  // names that lock's tranche.
+  std::atomic<int64_t> wait_began_ns;
 
   // LWLock sleeps that timed out although the lock was free and whose wake-up did not come even
   // then: lost wake-ups. So are those of sleeps for the log's flush, counted here as well. Must

@@ -92,6 +92,7 @@ class LockWait {
     began_ns_ = MonotonicNs();
     std::atomic<uint16_t>& event = t_lock_self.proc->wait_event;
     event_before_ = event.load(std::memory_order_relaxed);
+    t_lock_self.proc->wait_began_ns.store(began_ns_, std::memory_order_relaxed);
     event.store(LWLockWaitEvent(lock_.tranche), std::memory_order_relaxed);
   }
 

@@ -15,11 +15,15 @@
 #include "shmem/latch.h"
 #include "shmem/segment.h"
 #include "storage/data_directory.h"
+#include "storage/incident_file.h"
 
 namespace warren {
 namespace {
 
 int StartupMain() {
+  if (const Status loaded = LoadIncidents(DataDirectory::Path()); !loaded.ok()) {
+    log::Warning("{}", loaded.error().message);
+  }
   const Status status = DataDirectory::Recover();
   if (status.ok()) return 0;
   log::Error("{}", status.error().message);

@@ -6,6 +6,7 @@
 #include <csignal>
 
 #include "lwlock/repair.h"
+#include "postmaster/death_report.h"
 #include "shmem/segment.h"
 #include "storage/mini_transaction.h"
 
@@ -47,6 +48,7 @@ DeathFacts ExamineDead(SlotIndex slot, int wait_status) {
 }
 
 std::string DescribeHoldings(SlotIndex slot) {
+  if (!LocksMakeSense(slot)) return "its slot makes no sense";
   std::string text = DescribeLocks(Segment::Procs()[slot].locks);
   text = text.empty() ? "holding nothing" : "holding " + text;
   if (ChangesPages(slot)) text += "; in the middle of changing pages";

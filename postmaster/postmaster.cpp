@@ -22,6 +22,7 @@
 #include "postmaster/aux_processes.h"
 #include "postmaster/crash_policy.h"
 #include "postmaster/crash_restart.h"
+#include "postmaster/restart_incident.h"
 #include "postmaster/supervisor.h"
 #include "postmaster/wait_status.h"
 #include "shmem/latch.h"
@@ -116,14 +117,14 @@ class Postmaster {
   void EndSessions();
   void BeginClosing();
   void BeginKilling(int exit_code);
-  void BeginCrashRestart();
+  void BeginCrashRestart(std::optional<SlotIndex> dead, const std::string& reason);
   void RestartAfterCrash();
   void KillAll();
   void Advance();
   void AdvanceToClosing();
   void AdvanceToEnd();
   static bool CannotRepair(const ChildEnd& end);
-  bool MayRepairAgain(const ChildEnd& end);
+  static PackedOwner TakeUnderRepair(const ChildEnd& end);
   void Finish(int exit_code);
 
   Status StartStartup();
@@ -299,16 +300,18 @@ void Postmaster::OnChildEnd(const ChildEnd& end) {
   if (end.verdict == CrashVerdict::kStopServer && phase_ != Phase::kKilling) {
     log::Error("shared memory cannot be trusted after the death of {} {}: stopping all processes",
                GetProcessKind(end.child.kind).name, end.child.pid);
-    return BeginCrashRestart();
+    return BeginCrashRestart(end.child.owner.slot, "shared memory cannot be trusted");
   }
   if (phase_ == Phase::kKilling) return;
+  const PackedOwner under_repair = TakeUnderRepair(end);
+  const SlotIndex repaired = under_repair != 0 ? Unpack(under_repair).slot : end.child.owner.slot;
   if (CannotRepair(end)) {
     log::Error("a dead process cannot be repaired in place: stopping all processes");
-    return BeginCrashRestart();
+    return BeginCrashRestart(repaired, "it cannot be repaired in place");
   }
-  if (!MayRepairAgain(end)) {
+  if (!repair_breaker_.MayTryAgain(under_repair)) {
     log::Error("the process monitor died twice of the same repair: stopping all processes");
-    return BeginCrashRestart();
+    return BeginCrashRestart(repaired, "the process monitor died twice of its repair");
   }
   if (end.child.kind == ProcessKind::kStartup) return OnStartupEnd(end);
   if (end.child.kind != ProcessKind::kBackend) return OnAuxiliaryEnd(end);
@@ -319,9 +322,10 @@ bool Postmaster::CannotRepair(const ChildEnd& end) {
          WEXITSTATUS(end.wait_status) == kCannotRepair;
 }
 
-bool Postmaster::MayRepairAgain(const ChildEnd& end) {
-  return end.child.kind != kMonitor ||
-         repair_breaker_.MayTryAgain(Segment::Server().under_repair.exchange(0));
+// Whose remains the process monitor was clearing away when it died; 0: nobody's, or it is not it
+// that died.
+PackedOwner Postmaster::TakeUnderRepair(const ChildEnd& end) {
+  return end.child.kind == kMonitor ? Segment::Server().under_repair.exchange(0) : 0;
 }
 
 void Postmaster::OnStartupEnd(const ChildEnd& end) {
@@ -380,7 +384,7 @@ void Postmaster::HeedStorageFailure() {
   storage_failed_ = true;
   log::Error("{}: stopping all processes", StorageFailure().message);
   After(kLastWords, [this] {
-    if (phase_ == Phase::kRunning) BeginCrashRestart();
+    if (phase_ == Phase::kRunning) BeginCrashRestart(std::nullopt, StorageFailure().message);
   });
 }
 
@@ -397,6 +401,7 @@ void Postmaster::EnterPhase(Phase phase) {
 }
 
 void Postmaster::EnterRunning() {
+  RestartIncidents::NoteRunning();  // before the process monitor takes them over
   for (size_t kind = 0; kind < ProcessKinds().size(); ++kind) {
     if (ProcessKinds()[kind].autostart) StartAuxiliary(static_cast<ProcessKind>(kind));
   }
@@ -462,7 +467,8 @@ void Postmaster::BeginClosing() {
 
 // All processes go; then the data is recovered from the log and the doors open again. Not in the
 // middle of a start or a shutdown: there the next start does the same.
-void Postmaster::BeginCrashRestart() {
+void Postmaster::BeginCrashRestart(std::optional<SlotIndex> dead, const std::string& reason) {
+  RestartIncidents::Begin(dead, reason);
   const bool worth_it = phase_ == Phase::kRunning;
   if (worth_it && breaker_.MayRestart(MonotonicNs() / 1'000'000)) {
     Stats::Add(StatId::kFullRestarts);
@@ -548,6 +554,7 @@ void Postmaster::AdvanceToEnd() {
 
 void Postmaster::Finish(int exit_code) {
   exit_code_ = exit_code;
+  RestartIncidents::WriteRest(DataDirectory::Path());
   context_.stop();
 }
 

@@ -15,12 +15,17 @@
 #include "lwlock/repair.h"
 #include "lwlock/wait_hook.h"
 #include "postmaster/aux_processes.h"
+#include "postmaster/death_report.h"
+#include "postmaster/restart_incident.h"
+#include "shmem/incident.h"
 #include "shmem/latch.h"
 #include "shmem/lock_table.h"
 #include "shmem/segment.h"
 #include "shmem/stats.h"
 #include "storage/commit.h"
+#include "storage/data_directory.h"
 #include "storage/death_repair.h"
+#include "storage/incident_file.h"
 
 namespace warren {
 namespace {
@@ -52,29 +57,40 @@ class UnderRepair {
 
 constexpr int64_t kLookWhileWaitingNs = 5'000'000;
 
-std::string_view DescribeChange(ChangeRepair change) {
-  switch (change) {
-    case ChangeRepair::kTakenBack:
-      return ", its change of pages taken back";
-    case ChangeRepair::kFinished:
-      return ", its change of pages finished";
-    default:
-      return "";
+// Before anything is repaired: what it held is known from its slot alone.
+IncidentRow* NoteDeath(SlotIndex slot) noexcept {
+  const Proc& proc = Segment::Procs()[slot];
+  const PackedOwner dead = Pack({slot, proc.generation.load()});
+  IncidentRow* const begun = Incidents::FindOpen(dead);
+  if (begun != nullptr) return begun;
+  FAULT_POINT(kIncidentOpen);
+  return Incidents::Open(dead, ExamineDeath(slot, proc.wait_status.load()));
+}
+
+void NoteLocksFree(IncidentRow& row, const std::vector<LwlockWait>& waits) noexcept {
+  const int64_t now_ns = MonotonicNs();
+  Incident incident = Incidents::Read(row);
+  incident.lwlocks_free_us = SinceReapedUs(incident);
+  incident.lwlock_waiters = incident.longest_lwlock_wait_us = 0;
+  for (const LwlockWait& wait : waits) {
+    IncidentWaiter waiter = wait.waiter;
+    waiter.waited_us = (now_ns - wait.began_ns) / 1000;
+    incident.AddLwlockWaiter(waiter);
   }
+  Incidents::Add(row, IncidentPart::kLocksFree, incident);
 }
 
 void RepairInPlace(SlotIndex slot) noexcept {
-  const Proc& proc = Segment::Procs()[slot];
   if (const std::optional<std::string> why = WhyNotRepairable(slot); why.has_value()) {
     log::Error("slot {}: {}", slot, *why);
     _exit(kCannotRepair);
   }
-  const int64_t began_ns = MonotonicNs();
+  IncidentRow* const row = NoteDeath(slot);
+  const bool first = row != nullptr && !Incidents::Has(*row, IncidentPart::kLocksFree);
+  const std::vector<LwlockWait> waits = first ? FindLwlockWaiters(slot) : std::vector<LwlockWait>();
   const DeathRepair done = RepairDead(slot);
-  if (!done.held_locks && done.change == ChangeRepair::kNone) return;
-  Stats::Add(StatId::kRepairsInPlace);
-  log::Notice("slot {}, process {}: its locks are free after {} us{}", slot, proc.pid.load(),
-              (MonotonicNs() - began_ns) / 1000, DescribeChange(done.change));
+  if (first) NoteLocksFree(*row, waits);
+  if (done.held_locks || done.change != ChangeRepair::kNone) Stats::Add(StatId::kRepairsInPlace);
 }
 
 void RepairAllInPlace() noexcept {
@@ -93,13 +109,25 @@ void RepairSettingsLock(LWLock&) noexcept {}
 // -- Phase 2.
 
 // In this order: while some of the commit's changes are not made yet, its locks keep everybody from
-// seeing the others.
-Status ClearAway(Owner dead) {
+// seeing the others. What it has locked is noted while it is still there.
+Status ClearAway(Owner dead, IncidentRow* row) {
   RETURN_IF_FAULT(kRepairCommit);
   RETURN_IF_ERROR(FinishCommit(dead));
   FAULT_POINT(kRepairDrop);
+  const LockTable::OwnedLocks locks = LockTable::LocksOf(dead);
+  const bool first = row != nullptr && !Incidents::Has(*row, IncidentPart::kLockTable);
+  if (first) {
+    Incident incident = Incidents::Read(*row);
+    NoteLocks(locks, &incident);
+    Incidents::Add(*row, IncidentPart::kLockTable, incident);
+  }
   LockTable::DropOwner(dead);
-  FAULT_POINT(kRepairFree);
+  if (row == nullptr) return {};
+  Incident incident = Incidents::Read(*row);
+  NoteLockWaiters(locks, &incident);
+  incident.cleared_us = SinceReapedUs(incident);
+  incident.outcome.Set(kRepairedInPlace);
+  Incidents::Add(*row, IncidentPart::kEnd, incident);
   return {};
 }
 
@@ -132,10 +160,30 @@ class ProcessMonitor {
     Proc& proc = Segment::Procs()[slot];
     const Owner dead{slot, proc.generation.load()};
     const UnderRepair named(dead);
-    const Status status = ClearAway(dead);
-    if (status.ok()) FreeSlot(proc);
+    IncidentRow* const row = NoteDeath(slot);
+    const Status status = ClearAway(dead, row);
+    if (status.ok()) {
+      if (row != nullptr) Record(*row);
+      FAULT_POINT(kRepairFree);
+      FreeSlot(proc);
+    }
     ReportFailure(slot, status);
     return status.ok();
+  }
+
+  // Before the slot is free: a successor of a monitor that is killed here finds both and writes the
+  // line once more, which then counts once.
+  void Record(IncidentRow& row) {
+    const NumberedIncident incident{row.id.load(), Incidents::Read(row)};
+    FAULT_POINT(kIncidentWrite);
+    Status written = AppendIncident(DataDirectory::Path(), incident);
+    if (written.ok()) written = KeepIncidentFileSmall(DataDirectory::Path());
+    if (!written.ok() && written.error().message != file_failure_) {
+      file_failure_ = written.error().message;
+      log::Warning("{}", file_failure_);
+    }
+    log::Notice("incident {}: {}", incident.id, DescribeIncident(incident.incident));
+    Incidents::Close(row);
   }
 
   static void FreeSlot(Proc& proc) {
@@ -159,6 +207,7 @@ class ProcessMonitor {
 
   // By slot: why its last repair failed.
   std::vector<std::string> failures_ = std::vector<std::string>(Segment::Procs().size());
+  std::string file_failure_;  // of the incidents' file, logged once
 };
 
 }  // namespace
@@ -172,6 +221,7 @@ void RegisterAllRepairs() {
 int ProcessMonitorMain() {
   RegisterAllRepairs();
   g_wait_hook = {.run = RepairAllInPlace, .every_ns = kLookWhileWaitingNs};
+  RestartIncidents::TakeOver(DataDirectory::Path());
   ProcessMonitor monitor;
   while (!Latch::TerminateRequested()) {
     BeginAuxiliaryRound();

@@ -156,6 +156,7 @@ CrashVerdict Supervisor::Judge(const DeathFacts& facts) {
 }
 
 ChildEnd Supervisor::TakeEnd(const Child& child, int wait_status) {
+  Segment::Procs()[child.owner.slot].reaped_ns.store(MonotonicNs());
   const ChildEnd end{.child = child,
                      .wait_status = wait_status,
                      .verdict = Judge(ExamineDead(child.owner.slot, wait_status)),

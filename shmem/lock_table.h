@@ -120,8 +120,28 @@ class LockTable {
     std::vector<Owner> blockers;  // whom it waits for
   };
   static std::vector<Info> Snapshot();  // one partition after the other
-  static size_t EntryCount();           // in use, by anybody
-  static Status CheckInvariants();      // what is wrong, or nothing
+
+  // What one owner has, and who waits for that: the first of each are named.
+  struct OwnedLocks {
+    static constexpr size_t kNamed = 8;
+    struct Named {
+      std::string tag;  // `key "a" of database 0`
+      TxLockMode granted = TxLockMode::kNone;
+      TxLockMode wanted = TxLockMode::kNone;
+    };
+    struct Waiter {
+      Owner owner;
+      std::string tag;
+      int64_t since_us = 0;  // WallClockUs
+    };
+    size_t count = 0;
+    std::vector<Named> named;
+    size_t waiter_count = 0;
+    std::vector<Waiter> waiters;
+  };
+  static OwnedLocks LocksOf(Owner owner);
+  static size_t EntryCount();       // in use, by anybody
+  static Status CheckInvariants();  // what is wrong, or nothing
 };
 
 // Registers the repair of a partition's lock. Before the first fork.

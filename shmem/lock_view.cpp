@@ -1,6 +1,8 @@
-// LockTable::Snapshot: the lock table as people see it.
+// LockTable::Snapshot, LocksOf: the lock table as people see it.
+#include <array>
 #include <cstring>
 
+#include "shmem/lock_deadlock.h"
 #include "shmem/lock_queue.h"
 #include "shmem/lock_table.h"
 
@@ -64,7 +66,53 @@ LockTable::Info Describe(const Copy& copy, const std::vector<Copy>& all) {
   return info;
 }
 
+// The first few of many.
+struct FewCopies {
+  std::array<Copy, LockTable::OwnedLocks::kNamed> copies;
+  size_t count = 0;  // of all
+
+  void Add(const LockEntry& entry) {
+    if (count < copies.size()) copies[count] = CopyOf(entry);
+    ++count;
+  }
+  std::span<const Copy> named() const { return {copies.data(), std::min(count, copies.size())}; }
+};
+
+// Nothing is allocated under the lock.
+void CollectOwned(uint32_t partition, PackedOwner owner, FewCopies* owned, FewCopies* waiters) {
+  const SharedLock lock(PartitionLock(partition));
+  const EntryIndex begin = partition * g_lock_pool.slice;
+  for (EntryIndex index = begin; index < begin + PartitionAt(partition).fresh; ++index) {
+    const LockEntry& entry = EntryAt(index);
+    if (entry.Owner() != owner) continue;
+    owned->Add(entry);
+    const LockTag tag = TagOf(entry);
+    ForEachOf(PlaceOf(tag), tag, [&](EntryIndex, const LockEntry& other) {
+      const bool waits = other.Owner() != owner && other.State().waits();
+      if (waits && Blocks(ClaimOf(entry), ClaimOf(other))) waiters->Add(other);
+      return true;
+    });
+  }
+}
+
 }  // namespace
+
+LockTable::OwnedLocks LockTable::LocksOf(Owner owner) {
+  FewCopies owned, waiters;
+  for (uint32_t partition = 0; partition < kLockPartitions; ++partition) {
+    if (PartitionAt(partition).used.load() == 0) continue;
+    CollectOwned(partition, Pack(owner), &owned, &waiters);
+  }
+  OwnedLocks locks{.count = owned.count, .named = {}, .waiter_count = waiters.count, .waiters = {}};
+  for (const Copy& copy : owned.named()) {
+    locks.named.push_back(
+        {DescribeTag(copy.tag()), copy.claim.state.granted, copy.claim.state.wanted});
+  }
+  for (const Copy& copy : waiters.named()) {
+    locks.waiters.push_back({Unpack(copy.claim.owner), DescribeTag(copy.tag()), copy.since_us});
+  }
+  return locks;
+}
 
 std::vector<LockTable::Info> LockTable::Snapshot() {
   std::vector<Info> all;

@@ -27,6 +27,8 @@ void Renew(Proc& proc, ProcessKind kind) {
   proc.pid.store(0, std::memory_order_relaxed);
   proc.wait_status.store(0, std::memory_order_relaxed);
   proc.start_us.store(WallClockUs(), std::memory_order_relaxed);
+  proc.reaped_ns.store(0, std::memory_order_relaxed);
+  proc.killed_ns.store(0, std::memory_order_relaxed);
   proc.locks.wait_event.store(0, std::memory_order_relaxed);
   proc.op_start.store(0, std::memory_order_relaxed);
   proc.commit_lsn.store(0, std::memory_order_relaxed);

@@ -94,6 +94,7 @@ struct alignas(kCacheLineBytes) Proc {
   std::atomic<uint32_t> generation;  // raised each time the slot is given out
   std::atomic<int32_t> wait_status;  // of waitpid, valid when kDead
   std::atomic<int64_t> start_us;     // WallClockUs
+  std::atomic<int64_t> reaped_ns;    // MonotonicNs of the waitpid, valid when kDead
 
   // -- Written by the process.
   LockProc locks;
@@ -124,6 +125,9 @@ struct alignas(kCacheLineBytes) Proc {
   // CLIENT KILL, idle expiry and the like: the generation that shall end. The process looks after
   // each latch wake-up; a stale generation means nothing.
   alignas(kCacheLineBytes) std::atomic<uint32_t> end_requested;
+  // MonotonicNs at which somebody is about to kill the process on purpose, for the incident's
+  // record; 0: nobody has.
+  std::atomic<int64_t> killed_ns;
 };
 
 // The per-process handle on the array.

@@ -8,6 +8,7 @@
 #include "conf/shared_settings.h"
 #include "shmem/buffer_pool.h"
 #include "shmem/fault_table.h"
+#include "shmem/incident.h"
 #include "shmem/lock_pool.h"
 #include "shmem/lock_table.h"
 #include "shmem/shared_mapping.h"
@@ -57,6 +58,7 @@ enum Structure : size_t {
   kCheckpoints,
   kVacuum,
   kFaults,
+  kIncidents,
   kWalRing,
   kDatabaseCounts,
   kKeyRemovals,
@@ -183,6 +185,12 @@ constexpr std::array<StructureRow, kStructureCount> kSharedStructures = {{
      .bytes = [](const Config&) { return kFaultPointCount * sizeof(FaultRow); },
      .init = [](std::byte* at, const Config&) { InitArray<FaultRow>(at, kFaultPointCount); },
      .help = "what happens to whom at the fault points, and how often it has"},
+    {.id = kIncidents,
+     .name = "incidents",
+     .alignment = kLine,
+     .bytes = [](const Config&) { return sizeof(IncidentRing); },
+     .init = [](std::byte* at, const Config&) { InitArray<IncidentRing>(at, 1); },
+     .help = "the newest abnormal deaths, and what each cost whom"},
     {.id = kWalRing,
      .name = "wal_ring",
      .alignment = kSmallPageBytes,
@@ -454,6 +462,10 @@ const SegmentConfig& Segment::Config() { return g_segment.config; }
 std::span<const SharedStructureInfo> Segment::Structures() { return g_segment.structures; }
 size_t Segment::TotalBytes() { return g_segment.mapping.bytes; }
 bool Segment::HugePages() { return g_segment.mapping.huge_pages; }
+bool Segment::Contains(const void* address) {
+  const auto* const byte = static_cast<const std::byte*>(address);
+  return byte >= g_segment.mapping.base && byte < g_segment.mapping.base + TotalBytes();
+}
 
 ServerState& Segment::Server() { return *reinterpret_cast<ServerState*>(At(kServerState)); }
 ProcArray Segment::Procs() {
@@ -473,6 +485,7 @@ VacuumState& Segment::Vacuum() { return *reinterpret_cast<VacuumState*>(At(kVacu
 std::span<FaultRow> Segment::Faults() {
   return {reinterpret_cast<FaultRow*>(At(kFaults)), kFaultPointCount};
 }
+IncidentRing& Segment::IncidentRows() { return *reinterpret_cast<IncidentRing*>(At(kIncidents)); }
 std::span<std::byte> Segment::WalRing() { return {At(kWalRing), g_segment.config.wal_ring_bytes}; }
 
 DatabaseCounts& Segment::Database(uint32_t database) {

@@ -100,6 +100,7 @@ struct ServerState {
 enum class ServerPhase : uint32_t { kStarting, kRunning, kShuttingDown };
 
 struct FaultRow;
+struct IncidentRing;
 
 class Segment {
  public:
@@ -116,6 +117,7 @@ class Segment {
   static std::span<const SharedStructureInfo> Structures();
   static size_t TotalBytes();
   static bool HugePages();
+  static bool Contains(const void* address);
 
   // The structures. Valid in every process forked after Create, at the same addresses.
   static ServerState& Server();
@@ -130,6 +132,7 @@ class Segment {
   static CheckpointRequests& Checkpoints();
   static VacuumState& Vacuum();
   static std::span<FaultRow> Faults();  // by FaultPoint
+  static IncidentRing& IncidentRows();
   static std::span<std::byte> WalRing();
   static DatabaseCounts& Database(uint32_t database);
   static std::span<SlotReserve> Reserves();  // by slot

@@ -346,7 +346,10 @@ TEST_CASE("a snapshot names tag and modes and whom a waiter waits for") {
   }
   CHECK(holders == 1);
   CHECK(waiters == 1);
-  CHECK(Segment::Procs()[1].locks.wait_event.load() == static_cast<uint16_t>(WaitEvent::kLock));
+  // It is in the queue before it shows that it waits.
+  CHECK(WaitFor([] {
+    return Segment::Procs()[1].locks.wait_event.load() == static_cast<uint16_t>(WaitEvent::kLock);
+  }));
   CHECK(LockTable::Unlock(AdvisoryTag(long_name)));
   CHECK(child.Succeeded());
   LockTableWorld::Bury(1);
