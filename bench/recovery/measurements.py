@@ -284,7 +284,9 @@ def backend_pids(server):
 def is_open(connection):
     connection.settimeout(0.01)
     try:
-        return connection.recv(1) != b""
+        while connection.recv(4096):  # last words
+            pass
+        return False
     except TimeoutError:
         return True
     except ConnectionError:

@@ -43,6 +43,8 @@ def stalls_table(results):
                      f"{median([run['rps'] for run in runs]):,.0f}"])
     waits = [death.longest_wait_us for death in results.deaths if death.waiters > 0]
     table = report.table(["the others' SETs", "p50, ms", "p99, ms", "longest, ms", "per second"], rows)
+    if not waits:
+        return f"{table}\n\nNobody waited for an lwlock of a dead one."
     return (f"{table}\n\nOf the {len(results.deaths)} deaths {len(waits)} had somebody waiting for an "
             f"lwlock of the dead one; the longest of these waits, begun before the death or after it: "
             f"{microseconds(percentile(waits, 0.5))} (p50), {microseconds(percentile(waits, 1))} "
