@@ -1,8 +1,9 @@
 // Which rule is broken on purpose, to see that the tests notice?
 //
-// WARREN_SEEDED_BUG(name) is false in every program but warren_seeded, which only tests start
-// (tests/isolation/seeded_bug_test.cpp): there the environment variable WARREN_SEEDED_BUG names the
-// rule that is broken.
+// WARREN_SEEDED_BUG(name) is false in every program but those that only tests start: warren_seeded
+// (tests/isolation/seeded_bug_test.cpp) and what the preset `sweep` builds (tests/crash/README.md).
+// There the environment variable WARREN_SEEDED_BUG names the rule that is broken, from the first
+// question on.
 #pragma once
 
 #ifdef WARREN_SEEDED_BUGS

@@ -10,6 +10,9 @@ foreach(call memcpy memmove memset mmap open read pread write pwrite fsync fdata
 endforeach()
 target_link_libraries(warren_vocabulary INTERFACE store_events)
 
+# Rules that can be broken on purpose, to see that the sweeps notice (base/seeded_bug.h).
+add_compile_definitions(WARREN_SEEDED_BUGS)
+
 # Compiled only: the sanitizer's own library stays out. The compiler would do what it knows of the
 # memory functions with stores of its own, behind the instrumentation: it must not know them, not
 # even by the names that the standard library uses.

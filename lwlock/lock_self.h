@@ -9,6 +9,7 @@
 
 #include "base/check.h"
 #include "base/ordered_store.h"
+#include "base/seeded_bug.h"
 #include "lwlock/lock_proc.h"
 #include "lwlock/lwlock.h"
 #include "lwlock/test_point.h"
@@ -67,6 +68,9 @@ inline void EnterHeld(LWLock& lock, LockMode mode, [[maybe_unused]] const Source
   LockSelf& self = t_lock_self;
   LockProc& proc = *self.proc;
   const uint32_t i = self.held_count;
+  if (WARREN_SEEDED_BUG(held_too_late)) {
+    StoreBetween(proc.pending_lock, static_cast<LWLock*>(nullptr));
+  }
   // Before pending is cleared: a death in between must still find the lock somewhere.
   proc.held[i].store(MakeHeldLock(&lock, mode), std::memory_order_relaxed);
   TestPoint(LockTestPoint::kHeldEntered);

@@ -7,6 +7,7 @@
 #include <iterator>
 
 #include "base/ordered_store.h"
+#include "base/seeded_bug.h"
 #include "lwlock/futex.h"
 #include "lwlock/test_point.h"
 
@@ -38,10 +39,15 @@ void WakeEverybody(const LockSpace& space, LWLock& lock) {
 
 void ReleaseOne(const LockSpace& space, const LockProc& dead, LWLock& lock, SlotIndex slot) {
   const uint64_t bit = uint64_t{1} << (slot % kSlotsPerReaderWord);
-  lock.readers()[slot / kSlotsPerReaderWord].fetch_and(~bit);
+  const bool held = Owns(lock, slot) || (lock.readers()[slot / kSlotsPerReaderWord] & bit) != 0;
+  if (!WARREN_SEEDED_BUG(reader_bit_stays)) {
+    lock.readers()[slot / kSlotsPerReaderWord].fetch_and(~bit);
+  }
   TestPoint(LockTestPoint::kRepairReaderBitCleared);
   if (Owns(lock, slot)) {
-    if (DiedInside(dead, lock, slot)) GetRepair(lock.tranche)(lock);
+    if (DiedInside(dead, lock, slot) && !WARREN_SEEDED_BUG(repair_not_called)) {
+      GetRepair(lock.tranche)(lock);
+    }
     TestPoint(LockTestPoint::kRepairCalled);
     lock.word.exchange(0);
     TestPoint(LockTestPoint::kRepairWordCleared);
@@ -54,7 +60,7 @@ void ReleaseOne(const LockSpace& space, const LockProc& dead, LWLock& lock, Slot
   }
   // Always, even if it held nothing here: it may have died between a release and its wake-up, or
   // having swallowed a wake-up meant to be passed on.
-  WakeEverybody(space, lock);
+  if (held || !WARREN_SEEDED_BUG(woken_only_if_held)) WakeEverybody(space, lock);
   TestPoint(LockTestPoint::kRepairWoken);
 }
 

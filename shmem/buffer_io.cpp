@@ -5,6 +5,7 @@
 #include "base/check.h"
 #include "base/fault_point.h"
 #include "base/ordered_store.h"
+#include "base/seeded_bug.h"
 #include "shmem/buffer_pool.h"
 
 namespace warren {
@@ -53,6 +54,7 @@ Status ReadIn(BufferIndex buffer) {
   const BufferState state = descriptor.Load();
   DCHECK(HoldsExclusive(g_buffer_pool.content_locks[buffer]));
   DCHECK(state.in_use() && !state.valid());
+  if (WARREN_SEEDED_BUG(valid_too_early)) descriptor.state.store(state.WithValid().word());
   RETURN_IF_ERROR(ReadPage(state.page_no(), g_buffer_pool.Page(buffer)));
   Stats::Add(StatId::kBufferReads);
   FAULT_POINT(kBufferSetValid);
@@ -78,6 +80,7 @@ Status WriteOut(BufferIndex buffer, StatId counted_as) {
   if (!state.dirty()) return {};
   const std::byte* page = g_buffer_pool.Page(buffer);
   RETURN_IF_ERROR(FlushLog(PageLsn(page)));
+  if (WARREN_SEEDED_BUG(clean_too_early)) descriptor.state.store(state.WithoutDirty().word());
   RETURN_IF_ERROR(WritePage(state.page_no(), page));
   Stats::Add(counted_as);
   FAULT_POINT(kBufferClearDirty);

@@ -5,6 +5,7 @@
 #include "base/check.h"
 #include "base/fault_point.h"
 #include "base/ordered_store.h"
+#include "base/seeded_bug.h"
 
 namespace warren {
 namespace {
@@ -158,6 +159,7 @@ void UntagBuffer(BufferIndex buffer) {
 }
 
 void RelinkPartition(uint32_t partition) noexcept {
+  if (WARREN_SEEDED_BUG(chains_not_relinked)) return;
   for (uint32_t bucket = partition; bucket <= g_buffer_pool.bucket_mask;
        bucket += kMappingPartitions) {
     g_buffer_pool.heads[bucket].store(kNoBuffer);

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/fault_point.h"
 #include "base/ordered_store.h"
+#include "base/seeded_bug.h"
 #include "shmem/latch.h"
 #include "shmem/segment.h"
 
@@ -94,7 +95,7 @@ void Grant(LockPlace place, LockEntry& entry) {
   LockPartition& partition = PartitionAt(place.partition());
   const PackedOwner owner = entry.Owner();
   // Before the grant: who is killed between the two leaves a waiter who is granted and asleep.
-  StoreBefore(partition.waking, owner);
+  if (!WARREN_SEEDED_BUG(waking_not_noted)) StoreBefore(partition.waking, owner);
   entry.granted_us = WallClockUs();
   SetState(place, entry, {entry.State().wanted, TxLockMode::kNone});
   FAULT_POINT(kLockWake);
@@ -391,6 +392,7 @@ int64_t NextExpiry(LockPlace place, const LockTag& tag, PackedOwner self) {
 }
 
 void RelinkLockPartition(uint32_t partition) noexcept {
+  if (WARREN_SEEDED_BUG(entries_not_relinked)) return;
   RelinkEntries(partition);
   RecountPartition(partition);
   // The first to be woken: granting overwrites it.

@@ -14,6 +14,7 @@
 #include "base/fault_point.h"
 #include "base/log.h"
 #include "base/ordered_store.h"
+#include "base/seeded_bug.h"
 #include "lwlock/wait_hook.h"
 #include "shmem/segment.h"
 #include "storage/commit_apply.h"
@@ -153,11 +154,12 @@ class CommitLogger {
     RETURN_IF_ERROR(MarkTimeIfDue());
     const std::span<const std::byte> body = encoder_.Finish(place_.first);
     ASSIGN_OR_RETURN(WalInsertion insertion, WalInsertion::Begin(body.size()));
+    const bool too_late = WARREN_SEEDED_BUG(commit_place_too_late);
     if (place_.first == 0) {
       place_.first = insertion.begin();
       proc_.commit_end.store(0, std::memory_order_relaxed);
       // Before the publish: a checkpoint that begins after the record must see it.
-      StoreBetween(proc_.commit_lsn, place_.first);
+      if (!too_late) StoreBetween(proc_.commit_lsn, place_.first);
     }
     if (type == kCommit) NameDatabases(proc_, begun);
     for (const uint32_t database : begun) {
@@ -165,6 +167,7 @@ class CommitLogger {
       Segment::Database(database).commits_begun.fetch_add(1);
     }
     insertion.Publish(type, 0, body, {}, 0, type == kCommit ? &proc_.commit_end : nullptr);
+    if (too_late) StoreBetween(proc_.commit_lsn, place_.first);
     place_.end = insertion.end();
     return {};
   }
@@ -285,7 +288,7 @@ namespace {
 
 Status FinishCommitOf(Proc& proc) {
   const CommitPlace place{proc.commit_lsn.load(), proc.commit_end.load()};
-  if (place.first == 0) return {};
+  if (place.first == 0 || WARREN_SEEDED_BUG(commit_not_finished)) return {};
   if (place.end == 0 || place.end > Wal::InsertPosition()) {  // no commit record
     StoreAfter(proc.commit_lsn, Lsn{0});
     return {};
@@ -306,7 +309,7 @@ Status FinishCommit(Owner owner) {
   CommitReserve reserve(owner.slot);
   Status finished = FinishCommitOf(proc);
   // Without it the next try may find a full disk.
-  if (!finished.ok()) reserve.Keep();
+  if (!finished.ok() || WARREN_SEEDED_BUG(reserve_stays)) reserve.Keep();
   return finished;
 }
 

@@ -8,6 +8,7 @@
 #include "base/check.h"
 #include "base/fault_point.h"
 #include "base/ordered_store.h"
+#include "base/seeded_bug.h"
 #include "lwlock/repair.h"
 #include "shmem/buffer_cache.h"
 #include "shmem/segment.h"
@@ -31,6 +32,7 @@ const RecordHeader& RecordOf(const MiniTransactionArea& area) {
 
 // Its commit's begin and end, if they are not in the log after all.
 void JudgeCommit(Proc& proc, Lsn insert) noexcept {
+  if (WARREN_SEEDED_BUG(commit_not_judged)) return;
   if (proc.commit_end.load() > insert) StoreAfter(proc.commit_end, Lsn{0});
   // It is the begin of a record: that one ends behind it.
   if (proc.commit_lsn.load() >= insert) StoreAfter(proc.commit_lsn, Lsn{0});
@@ -39,6 +41,7 @@ void JudgeCommit(Proc& proc, Lsn insert) noexcept {
 // begun = ended + those under way: it may have counted its commit for some databases and not for
 // others, or counted one that is not in the log.
 void RecountCommits() noexcept {
+  if (WARREN_SEEDED_BUG(commits_not_recounted)) return;
   std::array<uint32_t, kMaxDatabases> under_way{};
   for (const Proc& proc : Segment::Procs().slots()) {
     if (proc.commit_lsn.load() == 0 || proc.commit_end.load() == 0) continue;
@@ -55,6 +58,7 @@ void RecountCommits() noexcept {
 
 // The sum is derived from what the slots say: it may have changed one and not the other.
 void RecountReserves() noexcept {
+  if (WARREN_SEEDED_BUG(reserves_not_recounted)) return;
   uint64_t bytes = 0;
   for (const SlotReserve& reserve : Segment::Reserves()) bytes += reserve.log_bytes.load();
   Segment::Wal().reserved_bytes.store(bytes);
@@ -62,6 +66,7 @@ void RecountReserves() noexcept {
 
 // What was computed and published under the insert lock that the dead process of `slot` still owns.
 void JudgeRecord(SlotIndex slot) noexcept {
+  if (WARREN_SEEDED_BUG(no_verdict)) return;
   WalState& wal = Segment::Wal();
   MiniTransactionArea& area = MiniTransactionAreaOf(slot);
   if (area.armed.load() != 0) {
@@ -69,7 +74,7 @@ void JudgeRecord(SlotIndex slot) noexcept {
     if (end > wal.insert.load()) {
       // Planned, not published. Later the next record would make it look published.
       StoreAfter(area.end, Lsn{0});
-    } else if (end != 0) {
+    } else if (end != 0 && !WARREN_SEEDED_BUG(counts_not_stored)) {
       StoreCounts(RecordOf(area));
     }
   }
@@ -97,6 +102,7 @@ bool CutIsLogged(SlotIndex slot) noexcept {
 // from the record on nobody may allocate beyond the new end. The rest waits for log and disk, and
 // is made by whoever has the data file lock next (FinishCut).
 void JudgeCut(SlotIndex slot) noexcept {
+  if (WARREN_SEEDED_BUG(cut_not_judged)) return;
   WalState& wal = Segment::Wal();
   if (wal.data_file_cut.load() != FileCut::kPlanned) return;
   if (!CutIsLogged(slot)) return StoreAfter(wal.data_file_cut, FileCut::kNone);
@@ -123,7 +129,7 @@ std::optional<std::string> FindFault(SlotIndex slot, const MiniTransactionArea& 
 
 ChangeRepair RepairChange(SlotIndex slot) noexcept {
   MiniTransactionArea& area = MiniTransactionAreaOf(slot);
-  if (area.armed.load() == 0) return ChangeRepair::kNone;
+  if (area.armed.load() == 0 || WARREN_SEEDED_BUG(change_left_as_it_is)) return ChangeRepair::kNone;
   const ChangeRepair done =
       area.end.load() != 0 ? ChangeRepair::kFinished : ChangeRepair::kTakenBack;
   RepairArmedArea(area, [&](BufferIndex buffer) {
@@ -150,7 +156,10 @@ DeathRepair RepairDead(SlotIndex slot) noexcept {
   DeathRepair done;
   done.held_locks = HoldsLocks(locks);
   FAULT_POINT(kRepairVerdict);
-  if (DiedInside(locks, Segment::WalInsertLock(), slot)) JudgeRecord(slot);
+  if (DiedInside(locks, Segment::WalInsertLock(), slot) &&
+      !WARREN_SEEDED_BUG(verdict_after_change)) {
+    JudgeRecord(slot);
+  }
   if (DiedInside(locks, Segment::DataFileLock(), slot)) JudgeCut(slot);
   FAULT_POINT(kRepairChange);
   done.change = RepairChange(slot);
@@ -158,7 +167,7 @@ DeathRepair RepairDead(SlotIndex slot) noexcept {
   CHECK(ReleaseLocksOfDead(Segment::Locks(), locks, slot), "slot {} is not repairable", slot);
   FAULT_POINT(kRepairWake);
   // It may have been the one that was woken to flush the log for the others.
-  Wal::OnProcessDeath();
+  if (!WARREN_SEEDED_BUG(flushers_not_woken)) Wal::OnProcessDeath();
   return done;
 }
 

@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "base/fault_point.h"
 #include "base/ordered_store.h"
+#include "base/seeded_bug.h"
 #include "shmem/stats.h"
 #include "storage/database_counts.h"
 #include "storage/page_images.h"
@@ -77,8 +78,9 @@ void RepairArmedArea(MiniTransactionArea& area,
   for (size_t i = 0; i < area.page_count; ++i) {
     FAULT_POINT(kRepairPage);
     std::byte* page = page_of(area.pages[i].buffer);
-    RestoreBeforeImage(area, i, page);
-    if (end != 0) ApplyRecord(RecordView(area.record.data()), area.pages[i].ref, page, end);
+    if (!WARREN_SEEDED_BUG(image_not_restored)) RestoreBeforeImage(area, i, page);
+    if (end != 0 && !WARREN_SEEDED_BUG(record_not_applied_again))
+      ApplyRecord(RecordView(area.record.data()), area.pages[i].ref, page, end);
   }
   FAULT_POINT(kRepairDisarm);
   StoreAfter(area.armed, 0u);
@@ -207,6 +209,7 @@ Result<Lsn> MiniTransaction::InsertIntoLog() noexcept {
 
 Status MiniTransaction::Commit() noexcept {
   RETURN_IF_ERROR(MarkTimeIfDue());
+  if (WARREN_SEEDED_BUG(armed_too_early)) StoreBetween(area_.armed, 1u);
   AssembleRecord();
   SaveBeforeImages();
   FAULT_POINT(kChangeDirty);
@@ -217,7 +220,7 @@ Status MiniTransaction::Commit() noexcept {
   KeepCopies(area_, page_of);
 #endif
   FAULT_POINT(kChangeArm);
-  area_.end.store(0, std::memory_order_relaxed);
+  if (!WARREN_SEEDED_BUG(end_not_zeroed)) area_.end.store(0, std::memory_order_relaxed);
   // After the images and `end`, before the first changed byte: from here on a repair may trust
   // them.
   StoreBetween(area_.armed, 1u);
@@ -231,6 +234,7 @@ Status MiniTransaction::Commit() noexcept {
   const RecordView record(area_.record.data());
   for (size_t i = 0; i < header_.page_count; ++i) {
     FAULT_POINT(kChangeApply);
+    if (WARREN_SEEDED_BUG(disarmed_too_early)) StoreBetween(area_.armed, 0u);
     ApplyRecord(record, area_.pages[i].ref, pages_[i].page->bytes(), lsn);
   }
 #ifndef NDEBUG

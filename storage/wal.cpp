@@ -10,6 +10,7 @@
 #include "base/fault_point.h"
 #include "base/log.h"
 #include "base/ordered_store.h"
+#include "base/seeded_bug.h"
 #include "lwlock/lwlock.h"
 #include "lwlock/repair.h"
 #include "shmem/latch.h"
@@ -197,6 +198,7 @@ Status FlushAsOwner(Lsn lsn) RELEASE_LOCK(Segment::WalFlushLock()) NO_THREAD_SAF
 
 // A dead flusher may have written anything beyond `flush`: its successor writes those bytes again.
 void RepairFlushLock(LWLock&) noexcept {
+  if (WARREN_SEEDED_BUG(flush_lock_not_repaired)) return;
   WalState& state = State();
   StoreAfter(state.write, state.flush.load());
   state.flush_target.store(FlushRounds::kUnknownTarget);
@@ -265,9 +267,11 @@ void WalInsertion::Publish(uint8_t type, uint8_t flags, std::span<const std::byt
   FAULT_POINT(kLogPlan);
   // Before the publish: a death between the two leaves an end beyond `insert`, which says that the
   // record does not exist.
-  if (planned_end != nullptr) StoreAfter(*planned_end, end_);
+  const bool too_late = WARREN_SEEDED_BUG(end_planned_too_late);
+  if (planned_end != nullptr && !too_late) StoreAfter(*planned_end, end_);
   FAULT_POINT(kLogPublish);
   StoreAfter(State().insert, end_);
+  if (planned_end != nullptr && too_late) StoreAfter(*planned_end, end_);
   if (SlotReserve* const own = ReserveInUse(); own != nullptr) {
     const uint64_t kept = own->log_bytes.load();
     KeepFor(*own, kept - std::min(kept, end_ - log_end_));

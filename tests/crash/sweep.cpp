@@ -70,6 +70,8 @@ template <typename Body>
 int RunInChild(unsigned seconds, Body body) {
   const pid_t child = fork();
   if (child == 0) {
+    // The test framework's handlers would speak of a test that crashed.
+    for (const int sign : {SIGSEGV, SIGABRT, SIGBUS, SIGILL, SIGFPE}) signal(sign, SIG_DFL);
     alarm(seconds);
     body();
     _exit(0);
@@ -368,7 +370,7 @@ const std::string& SweepDirectory() { return g_directory; }
 SweepOptions UsualOptions() {
   const char* seed = std::getenv("WARREN_TEST_SEED");
   SweepOptions options;
-  options.points = FullForm() ? 0 : 150;
+  options.points = FullForm() ? 0 : 120;
   options.seed = seed != nullptr ? std::strtoull(seed, nullptr, 10) : std::random_device()();
   return options;
 }
@@ -379,6 +381,7 @@ SweepReport Sweep(const Operation& operation, const SweepOptions& options) {
   g_directory = MakeDirectory();
   // A process of its own, for it has a segment and everything that is bound to it.
   const int status = RunInChild(3600, [&] {
+    if (options.bug != nullptr) setenv("WARREN_SEEDED_BUG", options.bug, 1);
     log::Options quiet;
     quiet.level = log::Level::kError;
     MustSucceed(log::Configure(quiet));

@@ -48,6 +48,7 @@ struct SweepOptions {
   uint64_t points = 0;  // of all, how many are looked at, chosen by `seed`; 0: all
   uint64_t seed = 1;
   uint32_t restart_every = 8;  // of those looked at, a start from the files at every so-manieth
+  const char* bug = nullptr;   // the rule to break (base/seeded_bug.h), in all of it
 };
 
 struct SweepReport {
