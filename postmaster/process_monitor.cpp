@@ -189,6 +189,8 @@ class ProcessMonitor {
   static void FreeSlot(Proc& proc) {
     Stats::Add(StatId::kRepairs);
     proc.pid.store(0);
+    // It follows no link any more.
+    proc.op_start.store(0);
     // The last store of the repair: from here on the slot is the postmaster's to give out.
     StoreAfter(proc.life, ProcLife::kFree);
   }

@@ -82,7 +82,8 @@ bool IsMeant(const FaultSetting& setting) {
 // Not for secrets: another number each time, in each process.
 double RandomBelowOne() {
   static uint64_t state = 0;
-  if (state == 0) state = static_cast<uint64_t>(MonotonicNs()) ^ (uint64_t{1} << 40) * getpid();
+  if (state == 0)
+    state = static_cast<uint64_t>(MonotonicNs()) ^ static_cast<uint64_t>(getpid()) << 40;
   state += 0x9e37'79b9'7f4a'7c15u;  // splitmix64
   uint64_t mixed = state;
   mixed = (mixed ^ (mixed >> 30)) * 0xbf58'476d'1ce4'e5b9u;

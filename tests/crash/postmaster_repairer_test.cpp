@@ -164,6 +164,7 @@ class MonitorWorld {
       CHECK(proc.life == ProcLife::kFree);
       CHECK(FindLeftovers(slot) == "");
       CHECK(proc.commit_lsn == 0);
+      CHECK(proc.op_start == 0);
       CHECK(Segment::Reserves()[slot].pages == 0);
     }
     CHECK(Segment::Wal().reserved_bytes == 0);

@@ -28,7 +28,30 @@ bool IsBusy(pid_t pid) {
 std::string StrikerCounts::text() const {
   return std::to_string(kills) + " SIGKILL, " + std::to_string(terms) + " SIGTERM, " +
          std::to_string(stops) + " SIGSTOP, " + std::to_string(auxiliaries) +
-         " of them to auxiliary processes";
+         " of them to auxiliary processes, " + std::to_string(points) +
+         " deaths set at fault points";
+}
+
+Striker::Striker(const Server& server, uint64_t seed) : server_(server), random_(seed) {
+  for (const Reply& point : Ask({"FAULT", "LIST", "*"}).elements) {
+    if (point.elements.size() < 2) continue;
+    const std::string& name = point.elements[1].text;
+    // Two deaths in the repair of one process make all start over, as they should.
+    if (!name.starts_with("repair_")) points_.push_back(name);
+  }
+  connection_.Close();
+}
+
+Reply Striker::Ask(const std::vector<std::string>& words) {
+  if (!connection_.open()) connection_ = server_.Connect();
+  return connection_.Send(words);
+}
+
+void Striker::StrikeAtPoint() {
+  if (points_.empty()) return;
+  const std::string& point = points_[random_() % points_.size()];
+  const std::string after = std::to_string(random_() % 20);
+  counts_.points += Ask({"FAULT", "SET", point, "kill", "TIMES", "1", "AFTER", after}).ok() ? 1 : 0;
 }
 
 void Striker::StrikeFor(Milliseconds duration) {
@@ -36,9 +59,11 @@ void Striker::StrikeFor(Milliseconds duration) {
   while (std::chrono::steady_clock::now() < end) {
     poll(nullptr, 0, static_cast<int>(1 + random_() % kMostGapMs));
     EndStops(/*all=*/false);
-    Strike();
+    random_() % 3 == 0 ? StrikeAtPoint() : Strike();
   }
   EndStops(/*all=*/true);
+  (void)WaitUntil([&] { return !Ask({"FAULT", "CLEAR"}).closed(); });
+  connection_.Close();
 }
 
 // Half of the time an auxiliary process: there are fewer of them. Half of the time one that is
