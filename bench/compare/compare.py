@@ -19,6 +19,7 @@ import tempfile
 import time
 
 import figures
+import memcached
 import report
 import servers
 
@@ -50,6 +51,7 @@ def measure(running, chosen, rounds):
             for server in running:
                 if server.name not in figure.servers:
                     continue
+                server.round = current
                 try:
                     value = figure.measure(server)
                 except Exception as failure:  # one figure of one server; the others stand
@@ -80,7 +82,7 @@ def main():
         effort = servers.Effort(arguments.quick)
         chosen = chosen_figures(arguments)
         running = []
-        for kind in servers.ALL:
+        for kind in (*servers.ALL, memcached.Memcached):
             if not any(kind.name in figure.servers for figure in chosen):
                 continue
             server = kind(directory / kind.name.replace(" ", "-"), effort)

@@ -28,8 +28,9 @@ BUILD_WITHOUT_LOOK = ROOT / "build/without_look"
 ACCOUNTS = 10_000  # as in script_load.cpp
 KEY_COUNT = 100_000
 VALUE = b"v" * 64
-START_SECONDS = 30
+START_SECONDS = 60
 RUN_SECONDS = 180
+CORES = len(os.sched_getaffinity(0))
 
 
 class Effort:
@@ -51,9 +52,13 @@ def free_port():
         return probe.getsockname()[1]
 
 
+def is_root():
+    return os.geteuid() == 0
+
+
 def run(command, **options):
     """The command's standard output; its errors become ours."""
-    done = subprocess.run(command, capture_output=True, text=True, timeout=RUN_SECONDS, **options)
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=RUN_SECONDS, **options)
     if done.returncode != 0:
         raise RuntimeError(f"{' '.join(map(str, command))}: {done.stdout}{done.stderr}")
     return done.stdout
@@ -71,16 +76,21 @@ class Server:
         self.port = free_port()
         self.process = None
         self.identity = {}  # of the process, if not ours
+        self.round = 0
+        self.runs = {}  # what was measured before (kv.py)
 
     def start(self):
         self.directory.mkdir(parents=True)
         self.prepare()
-        with open(self.directory / "log", "wb") as log:
+        self.launch()
+        self.wait_until_ready()
+        self.load_keys()
+
+    def launch(self):
+        with open(self.directory / "log", "ab") as log:
             self.process = subprocess.Popen(
                 ["setpriv", "--pdeathsig", "TERM", *map(str, self.command())],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, **self.identity)
-        self.wait_until_ready()
-        self.load_keys()
 
     def stop(self):
         if self.process is None:
@@ -93,7 +103,7 @@ class Server:
             self.process.wait()
         self.process = None
 
-    def wait_until_ready(self):
+    def wait_until_ready(self, poll_seconds=0.05):
         deadline = time.monotonic() + START_SECONDS
         while True:
             try:
@@ -103,7 +113,7 @@ class Server:
                 if self.process.poll() is not None or time.monotonic() > deadline:
                     log = (self.directory / "log").read_text(errors="replace")
                     raise RuntimeError(f"{self.name} did not start:\n{log}") from None
-                time.sleep(0.05)
+                time.sleep(poll_seconds)
 
     def prepare(self):
         pass
@@ -124,6 +134,11 @@ class Server:
         listed = subprocess.run(["pgrep", "--parent", str(self.process.pid)],
                                 capture_output=True, text=True)
         return set(map(int, listed.stdout.split()))
+
+    def cpu_seconds(self):
+        """Of the server's processes, with those that have ended."""
+        ticks = sum(cpu_ticks(pid) for pid in self.children())
+        return (ticks + cpu_ticks(self.process.pid)) / os.sysconf("SC_CLK_TCK")
 
     def idle_connection_kib(self, clients):
         """Private memory (USS) of the process that serves a connection which ran one command: the
@@ -150,8 +165,30 @@ def private_kib(pid):
     return sum(int(kib) for kib in re.findall(r"^Private_(?:Clean|Dirty): +(\d+) kB", rollup, re.M))
 
 
+def cpu_ticks(pid):
+    """User and system time of a process and its ended, reaped children; 0 if it is gone."""
+    try:
+        fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0
+    return sum(map(int, fields[11:15]))
+
+
+def shared_idle_connection_kib(server, clients):
+    """What a connection adds to the private memory of the one process that serves all."""
+    before = private_kib(server.process.pid)
+    connections = [server.open_connection() for _ in range(clients)]
+    after = private_kib(server.process.pid)
+    for connection in connections:
+        connection.close()
+    return (after - before) / clients
+
+
 class RespServer(Server):
     """A server that speaks the Redis protocol, loaded by redis-benchmark."""
+
+    protocol = "resp"
+    key_count = KEY_COUNT  # at the start
 
     def open_connection(self):
         connection = socket.create_connection(("127.0.0.1", self.port), timeout=START_SECONDS)
@@ -166,7 +203,7 @@ class RespServer(Server):
     def load_keys(self):
         with socket.create_connection(("127.0.0.1", self.port), timeout=RUN_SECONDS) as connection:
             answers = connection.makefile("rb")
-            for start in range(0, KEY_COUNT, 100):
+            for start in range(0, self.key_count, 100):
                 keys = (b"key:%012d" % number for number in range(start, start + 100))
                 connection.sendall(b"".join(
                     b"*3\r\n$3\r\nSET\r\n$16\r\n%s\r\n$%d\r\n%s\r\n" % (key, len(VALUE), VALUE)
@@ -189,6 +226,27 @@ class RespServer(Server):
         row = next(csv.DictReader(io.StringIO(output[output.index('"test"'):])))
         return {name: float(value) for name, value in row.items() if name != "test"}
 
+    def benchmark_command(self, *words, clients=50, options=()):
+        """Requests per second of a command of redis-benchmark's kind."""
+        output = run(["redis-benchmark", "-h", "127.0.0.1", "-p", str(self.port), "--csv", "-r",
+                      str(KEY_COUNT), "-c", str(clients), *options, *words])
+        return float(next(csv.DictReader(io.StringIO(output[output.index('"test"'):])))["rps"])
+
+    def unix_rate(self, operation, clients):
+        """Requests per second of GET or SET by way of the Unix socket."""
+        return self.benchmark_command(
+            "-s", str(self.socket_path()), "-t", operation, "-d", str(len(VALUE)), "-n",
+            str(self.effort.request_count(clients, 1)), clients=clients)
+
+    def socket_path(self):
+        return self.directory / "socket"
+
+    def many_keys_rate(self, operation):
+        """Commands per second, each with 100 keys drawn at random."""
+        key = "key:__rand_int__"
+        words = [key] * 100 if operation == "mget" else [key, VALUE.decode()] * 100
+        return self.benchmark_command("-n", str(self.effort.requests // 10), operation, *words)
+
     def command_line(self, *words):
         """What redis-cli prints for a command."""
         return run(["redis-cli", "-p", str(self.port), *map(str, words)]).strip()
@@ -210,7 +268,8 @@ class Warren(RespServer):
     def command(self):
         return [self.program, "serve", "--data_directory", self.directory / "data",
                 "--bind", "127.0.0.1", "--port", self.port, "--max_connections", 1100,
-                "--shared_buffers", "256mb", "--synchronous_commit", "off", *self.extra]
+                "--shared_buffers", "256mb", "--synchronous_commit", "off",
+                "--unix_socket", self.socket_path(), *self.extra]
 
     def version(self):
         return run([self.program, "--version"]).strip() + ", synchronous_commit off"
@@ -311,11 +370,15 @@ class Redis(RespServer):
     """Without persistence: no snapshots, no append-only file; durable() gives it one."""
 
     name = "Redis"
+    extra = ()
 
     def command(self):
         return ["redis-server", "--bind", "127.0.0.1", "--port", self.port, "--dir",
                 self.directory, "--save", "", "--appendonly", "no", "--appendfsync", "always",
-                "--maxclients", 2000]
+                "--maxclients", 2000, "--unixsocket", self.socket_path(), *self.extra]
+
+    def idle_connection_kib(self, clients):
+        return shared_idle_connection_kib(self, clients)
 
     def version(self):
         return run(["redis-server", "--version"]).strip()
@@ -377,11 +440,12 @@ COMMIT;
 """,
     }
     commit = "off"
+    shared_buffers = "256MB"
 
     def __init__(self, directory, effort):
         super().__init__(directory, effort)
         self.programs = pathlib.Path(sorted(glob.glob("/usr/lib/postgresql/*/bin"))[-1])
-        if os.geteuid() == 0:  # it refuses to run as root
+        if is_root():  # it refuses to run as root
             account = pwd.getpwnam("postgres")
             self.identity = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
 
@@ -398,7 +462,7 @@ COMMIT;
         settings = {
             "listen_addresses": "127.0.0.1", "port": self.port,
             "unix_socket_directories": self.directory, "max_connections": 1100,
-            "shared_buffers": "256MB", "synchronous_commit": "off",
+            "shared_buffers": self.shared_buffers, "synchronous_commit": "off",
         }
         options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
         return [self.programs / "postgres", "-D", self.directory / "data", *options]
@@ -416,6 +480,16 @@ COMMIT;
                    "WITH (fillfactor = 50)",
              "-c", f"INSERT INTO accounts SELECT n, 1000 FROM generate_series(1, {ACCOUNTS}) n",
              "-c", "VACUUM ANALYZE accounts"])
+
+    def query(self, *statements):
+        run(["psql", *self.target(), "-q", *(word for one in statements for word in ("-c", one))])
+
+    def cpu_us_per_request(self, operation, clients):
+        """Of the server, in the run that rate() makes."""
+        before = self.cpu_seconds()
+        self.rate(operation, clients, 1)
+        requests = self.effort.request_count(clients, 1) // 2 // clients * clients
+        return (self.cpu_seconds() - before) / requests * 1e6
 
     def target(self):
         return ["-h", "127.0.0.1", "-p", str(self.port), "-U", "bench", "-d", "postgres"]

@@ -114,11 +114,11 @@ class TroubledChannel : public Channel {
   uint64_t received_ = 0;
 };
 
-constexpr uint32_t kMessages = 2000;
+constexpr uint32_t kMessages = 1000;
 
-// What the run says of trouble at message 700; empty if it did not notice.
+// What the run says of trouble at message 300; empty if it did not notice.
 std::string ErrorOf(Channel& channel, Trouble::Kind kind, size_t bytes) {
-  TroubledChannel troubled(channel, {.kind = kind, .at = 700}, bytes);
+  TroubledChannel troubled(channel, {.kind = kind, .at = 300}, bytes);
   const auto done =
       MeasureTransfer(troubled, {.message_bytes = bytes, .senders = 1, .messages = kMessages});
   return done.ok() ? "" : done.error().message;
@@ -175,11 +175,11 @@ TEST_CASE("a damaged, lost or doubled message fails the run, whatever carried it
     CAPTURE(std::string(mechanism.name));
     const auto made = [&] { return Make(mechanism, {.message_bytes = kBytes, .places = 4}); };
     if (made() == nullptr) continue;
-    CHECK(ErrorOf(*made(), Trouble::kDamage, kBytes) == "message 700 of sender 0 is damaged");
+    CHECK(ErrorOf(*made(), Trouble::kDamage, kBytes) == "message 300 of sender 0 is damaged");
     CHECK(ErrorOf(*made(), Trouble::kDouble, kBytes) ==
-          "message 700 of sender 0 came where 701 was due");
+          "message 300 of sender 0 came where 301 was due");
     CHECK(ErrorOf(*made(), Trouble::kLoss, kBytes) ==
-          "message 701 of sender 0 came where 700 was due");
+          "message 301 of sender 0 came where 300 was due");
   }
 }
 
