@@ -14,19 +14,10 @@
 namespace warren {
 namespace {
 
-struct Repair {
-  RepairFunction function = nullptr;
-  RepairCondition condition = nullptr;
-};
-std::array<Repair, kTrancheCount> g_repairs{};
+std::array<RepairFunction, kTrancheCount> g_repairs{};
 
 bool Owns(const LWLock& lock, SlotIndex slot) {
   return (lock.word.load() & LWLock::kOwnerMask) == slot + 1;
-}
-
-bool CanRepair(const LWLock& lock) {
-  const Repair& repair = g_repairs[static_cast<size_t>(lock.tranche)];
-  return repair.function != nullptr && (repair.condition == nullptr || repair.condition(lock));
 }
 
 void WakeEverybody(const LockSpace& space, LWLock& lock) {
@@ -66,13 +57,11 @@ void ReleaseOne(const LockSpace& space, const LockProc& dead, LWLock& lock, Slot
 
 }  // namespace
 
-void RegisterRepair(TrancheId tranche, RepairFunction repair, RepairCondition condition) {
-  g_repairs[static_cast<size_t>(tranche)] = {repair, condition};
+void RegisterRepair(TrancheId tranche, RepairFunction repair) {
+  g_repairs[static_cast<size_t>(tranche)] = repair;
 }
 
-RepairFunction GetRepair(TrancheId tranche) {
-  return g_repairs[static_cast<size_t>(tranche)].function;
-}
+RepairFunction GetRepair(TrancheId tranche) { return g_repairs[static_cast<size_t>(tranche)]; }
 
 bool DiedInside(const LockProc& dead, const LWLock& lock, SlotIndex slot) {
   return Owns(lock, slot) && dead.pending_lock.load() != &lock;
@@ -81,7 +70,8 @@ bool DiedInside(const LockProc& dead, const LWLock& lock, SlotIndex slot) {
 const LWLock* FindUnrepairable(const LockProc& dead, SlotIndex slot) {
   for (const auto& entry : dead.held) {
     const LWLock* lock = LockOf(entry.load());
-    if (lock != nullptr && DiedInside(dead, *lock, slot) && !CanRepair(*lock)) return lock;
+    if (lock != nullptr && DiedInside(dead, *lock, slot) && GetRepair(lock->tranche) == nullptr)
+      return lock;
   }
   return nullptr;
 }

@@ -14,14 +14,9 @@ namespace warren {
 // out; may acquire nothing, wait for nothing, and is called again if the repairer dies in it.
 using RepairFunction = void (*)(LWLock& lock) noexcept;
 
-// Can what `lock` guards be made whole, as its dead owner has left it? Asked before anything is
-// touched.
-using RepairCondition = bool (*)(const LWLock& lock) noexcept;
-
 // Registers the repair of a tranche; process-private, so called before the first fork. A tranche
-// without one falls back to the full restart when its holder dies in the middle of a change, and so
-// does one whose condition says no.
-void RegisterRepair(TrancheId tranche, RepairFunction repair, RepairCondition condition = nullptr);
+// without one falls back to the full restart when its holder dies in the middle of a change.
+void RegisterRepair(TrancheId tranche, RepairFunction repair);
 RepairFunction GetRepair(TrancheId tranche);
 
 // Of a lock with an exclusive owner, dead or alive.

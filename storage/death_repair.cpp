@@ -143,8 +143,8 @@ ChangeRepair RepairChange(SlotIndex slot) noexcept {
 
 std::optional<std::string> WhyNotRepairable(SlotIndex slot) {
   if (const LWLock* lock = FindUnrepairable(LocksOf(slot), slot); lock != nullptr) {
-    return fmt::format("what lwlock {} {} guards cannot be repaired as it was left",
-                       GetTranche(lock->tranche).name, lock->instance);
+    return fmt::format("lwlock {} {} has no repair", GetTranche(lock->tranche).name,
+                       lock->instance);
   }
   const MiniTransactionArea& area = MiniTransactionAreaOf(slot);
   if (area.armed.load() == 0) return std::nullopt;
