@@ -1,7 +1,6 @@
 #include "postmaster/restart_incident.h"
 
 #include <algorithm>
-#include <ranges>
 
 #include "base/log.h"
 #include "base/ordered_store.h"
@@ -42,7 +41,9 @@ void Record(const std::string& directory, const NumberedIncident& incident) {
 void RestartIncidents::Begin(std::optional<SlotIndex> slot, const std::string& reason) {
   std::erase_if(g_handed_over, IsTakenOver);
   bool known = false;  // a monitor had begun to repair it
-  for (const NumberedIncident& open : Incidents::AllOpen() | std::views::reverse) {
+  std::vector<NumberedIncident> all_open = Incidents::AllOpen();
+  std::ranges::reverse(all_open);  // the oldest first
+  for (const NumberedIncident& open : all_open) {
     const bool named = slot.has_value() && open.incident.slot == *slot;
     HandOver(open.incident, named ? reason : "cut short: all processes were stopped");
     known |= named;

@@ -11,6 +11,7 @@
 #include "storage/live_log_check.h"
 #include "storage/live_tree_check.h"
 #include "storage/map_page.h"
+#include "storage/segment_check.h"
 #include "storage/store_check.h"
 #include "storage/wal.h"
 
@@ -141,6 +142,7 @@ Result<LiveReport> CheckRunningStore(FunctionRef<bool()> keep_going) {
     RETURN_IF_ERROR(CheckRunningMap(report, keep_going));
   }
   RETURN_IF_ERROR(CheckRunningLog(report, keep_going));
+  CheckSegment(&report.faults);
   return report;
 }
 

@@ -13,6 +13,7 @@
 //   a chain               within the operation that found its cell, as a reader would
 //   a map page            its hint and its count; each pending page, locked before the map page
 //   log and control file  positions in order; every record from the redo point to the durable end
+//   shared memory         the invariants of each structure (segment_check.h)
 //
 // What needs a store at rest (each page used once, counts of keys) is checked by StoreChecker
 // instead, when nothing was inserted into the log from its beginning to its end.

@@ -35,12 +35,14 @@ TEST_CASE("a dead process's report names its locks and who waits for them") {
     BecomeBackend(1, 11);
     AcquireExclusive(lock);
     std::raise(SIGKILL);
+    ReleaseExclusive(lock);
     return false;
   });
   CHECK_FALSE(holder.Succeeded());
   Child waiter([&] {
     BecomeBackend(2, 22);
-    AcquireShared(lock);
+    AcquireShared(lock);  // for ever
+    ReleaseShared(lock);
     return true;
   });
   REQUIRE(WaitFor([] { return Segment::Procs()[2].locks.wait_event.load() != 0; }));

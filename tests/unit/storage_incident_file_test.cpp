@@ -82,7 +82,7 @@ TEST_CASE("a line that a death has cut short is dropped, and the next one is who
 TEST_CASE("incidents that ended in another order than they began come back by number") {
   const TemporaryDirectory directory;
   const std::string path = directory.path();
-  for (const uint64_t id : {3, 1, 2}) REQUIRE(AppendIncident(path, Death(id)).ok());
+  for (const uint64_t id : {3u, 1u, 2u}) REQUIRE(AppendIncident(path, Death(id)).ok());
   const SegmentWorld world;
   REQUIRE(LoadIncidents(path).ok());
   const auto newest = Incidents::Newest(10);
