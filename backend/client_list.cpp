@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <csignal>
 
 #include "base/clock.h"
 #include "lwlock/lwlock.h"
@@ -63,6 +64,8 @@ void RequestEnd(Owner owner) {
   // names a use of it that is over and means nothing.
   procs[owner.slot].end_requested.store(owner.generation);
   SetLatch(procs, owner);
+  // It kills those that do not end in time: one that hangs or is stopped never looks.
+  kill(Segment::Server().postmaster_pid.load(), SIGURG);
 }
 
 }  // namespace warren

@@ -32,7 +32,8 @@ void ForEachClient(FunctionRef<void(const Proc& proc, Owner owner)> visit);
 // left out.
 std::string DescribeClient(const Proc& proc, Owner owner);
 
-// Asks the backend to end its session; it does so after the command it executes.
+// Asks the backend to end its session; it does so after the command it executes. The postmaster
+// kills it if it has not done so after a few seconds (postmaster/unresponsive.h).
 void RequestEnd(Owner owner);
 
 }  // namespace warren

@@ -68,7 +68,8 @@ inline constexpr CommandInfo kClientCommands[] = {
      .group = "connection",
      .syntax = "CLIENT KILL ip:port | [ID id] [TYPE NORMAL|MASTER|REPLICA|PUBSUB] [USER username] "
                "[ADDR ip:port] [LADDR ip:port] [SKIPME YES|NO]",
-     .summary = "ends the connections that all conditions fit, each after the command it executes",
+     .summary = "ends the connections that all conditions fit, each after the command it executes, "
+                "or by killing its process when that takes more than 5 s",
      .since = "2.4.0",
      .complexity = "O(N), N being the number of process slots",
      .handler = RunCommand<ClientKillCommand>},

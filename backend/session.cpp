@@ -112,7 +112,8 @@ void Session::ShowBuffers(size_t query_bytes, size_t output_bytes) {
 void Session::set_database(uint32_t database) {
   database_ = database;
   client_->database.store(database, std::memory_order_relaxed);
-  SetProcessTitle(fmt::format("backend {} db{}", client_->address.Get(), database));
+  SetProcessTitle(
+      fmt::format("backend {} id{} db{}", client_->address.Get(), client_id_, database));
   titled_command_ = nullptr;
 }
 

@@ -3,12 +3,12 @@
 #include <fmt/format.h>
 
 #include <bit>
-#include <iterator>
 #include <string>
 
 #include "base/clock.h"
 #include "base/function_ref.h"
 #include "base/log.h"
+#include "lwlock/slot_names.h"
 #include "lwlock/wait_hook.h"
 
 namespace warren {
@@ -17,11 +17,12 @@ namespace {
 std::string DescribeHolders(const LWLock& lock) {
   std::string holders;
   const uint32_t owner = lock.word.load() & LWLock::kOwnerMask;
-  if (owner != 0) holders = fmt::format("slot {} exclusively", owner - 1);
+  if (owner != 0) holders = NameSlot(owner - 1) + " exclusively";
   for (uint32_t w = 0; w < ReaderWords(t_lock_self.space->slot_count); ++w) {
     for (uint64_t bits = lock.readers()[w].load(); bits != 0; bits &= bits - 1) {
-      fmt::format_to(std::back_inserter(holders), "{}slot {} shared", holders.empty() ? "" : ", ",
-                     w * kSlotsPerReaderWord + static_cast<uint32_t>(std::countr_zero(bits)));
+      const SlotIndex slot =
+          w * kSlotsPerReaderWord + static_cast<uint32_t>(std::countr_zero(bits));
+      holders += (holders.empty() ? "" : ", ") + NameSlot(slot) + " shared";
     }
   }
   return holders.empty() ? "nobody" : holders;

@@ -30,7 +30,8 @@ void DieWithPostmaster(pid_t postmaster_pid) {
 }
 
 // An exception is thrown between two instructions of correct code: outside of changes it damages
-// nothing. What else ends here (a broken invariant of the library's) is like a failed check.
+// nothing. What else ends here (a broken invariant of the library's) is like a failed check. With
+// nobody to catch it, it comes here from where it was thrown, nothing unwound: what was held is.
 [[noreturn]] void OnTerminate() {
   const bool in_change =
       HeldLockCount() > 0 || MiniTransactionAreaOf(ProcArray::SelfOwner().slot).armed.load() != 0;

@@ -44,6 +44,10 @@ struct Arguments {
   std::string data_directory = Settings{}.data_directory;
   std::map<std::string, std::vector<std::string>> settings;  // by name, words as given
   StopMode mode = StopMode::kFast;
+  uint64_t kill_number = 0;
+  bool kill_pid = false;
+  bool kill_client = false;
+  int kill_timeout_seconds = 5;
   unsigned timeout_seconds = 60;
   std::string page;
   WalDumpOptions dump;
@@ -131,6 +135,29 @@ void AddStop(CLI::App& app, Arguments& arguments) {
       ->default_str("fast");
   stop->add_option("--timeout", arguments.timeout_seconds, "Seconds to wait")
       ->capture_default_str();
+}
+
+void AddKill(CLI::App& app, Arguments& arguments) {
+  CLI::App* command = app.add_subcommand(
+      "kill", "End one client's or other process of a server: it is told to, then killed");
+  command->add_option("NUMBER", arguments.kill_number, "A client's id or a process id")->required();
+  command->add_option("DIR,-D,--data_directory", arguments.data_directory, "The data directory")
+      ->capture_default_str();
+  CLI::Option* pid = command->add_flag("--pid", arguments.kill_pid, "NUMBER is a process id");
+  command->add_flag("--client", arguments.kill_client, "NUMBER is a client's id")->excludes(pid);
+  command
+      ->add_option("--timeout", arguments.kill_timeout_seconds,
+                   "Seconds that it may take to end by itself")
+      ->check(CLI::Range(0, 86400))
+      ->capture_default_str();
+}
+
+int Kill(const Arguments& arguments) {
+  const KillTarget target = arguments.kill_pid      ? KillTarget::kProcess
+                            : arguments.kill_client ? KillTarget::kClient
+                                                    : KillTarget::kEither;
+  return KillProcess(arguments.data_directory, target, arguments.kill_number,
+                     std::chrono::seconds(arguments.kill_timeout_seconds));
 }
 
 void AddBackup(CLI::App& app, BackupOptions& options) {
@@ -250,6 +277,7 @@ int Run(const CLI::App& app, const Arguments& arguments, int argc, char** argv) 
     return DumpWal(dump);
   }
   if (app.got_subcommand("check")) return CheckDirectoryCommand(directory);
+  if (app.got_subcommand("kill")) return Kill(arguments);
   if (app.got_subcommand("reload")) return ReloadServer(directory);
   return ShowStatus(directory);
 }
@@ -265,6 +293,7 @@ int RunCommandLine(int argc, char** argv) {
   AddWithDirectory(app, arguments, "init", "Make a data directory");
   AddServe(app, arguments);
   AddStop(app, arguments);
+  AddKill(app, arguments);
   AddBackup(app, arguments.backup);
   AddRestore(app, arguments);
   AddDocs(app, arguments);

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -15,6 +17,7 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/unique_fd.h"
 #include "postmaster/pid_file.h"
 #include "storage/control_file.h"
 #include "storage/data_directory.h"
@@ -23,6 +26,7 @@ namespace warren {
 namespace {
 
 constexpr int kPollMs = 20;
+constexpr std::chrono::seconds kKillPatience{10};  // for SIGKILL, which always works
 
 template <typename... Args>
 void Say(fmt::format_string<Args...> format, Args&&... args) {
@@ -99,15 +103,40 @@ bool WaitUntilGone(const std::string& directory, std::chrono::seconds timeout) {
   }
 }
 
-// Title prefixes of the children, as `ps` shows them.
-std::vector<std::string> TitlesOfChildren(pid_t postmaster) {
-  std::vector<std::string> titles;
+struct TitledChild {
+  pid_t pid;
+  std::string title;  // as `ps` shows it
+};
+
+std::vector<TitledChild> ChildrenOf(pid_t postmaster) {
+  std::vector<TitledChild> titled;
   std::ifstream children(fmt::format("/proc/{0}/task/{0}/children", postmaster));
   for (pid_t child = 0; children >> child;) {
     const auto title = ReadWholeFile(fmt::format("/proc/{}/cmdline", child));
-    if (title.ok()) titles.emplace_back(title->c_str());
+    if (title.ok()) titled.push_back({child, title->c_str()});
   }
-  return titles;
+  return titled;
+}
+
+// A backend's title has its client's id.
+bool IsMeant(const TitledChild& child, KillTarget target, uint64_t number) {
+  const bool process = static_cast<uint64_t>(child.pid) == number;
+  const bool client = child.title.starts_with("warren: backend ") &&
+                      child.title.find(fmt::format(" id{} ", number)) != std::string::npos;
+  return (process && target != KillTarget::kClient) || (client && target != KillTarget::kProcess);
+}
+
+// Held while it is signalled, so that the signal can't reach another one with the same number.
+UniqueFd HoldChild(pid_t postmaster, const TitledChild& child) {
+  UniqueFd held(static_cast<int>(syscall(SYS_pidfd_open, child.pid, 0)));
+  const std::vector<TitledChild> now = ChildrenOf(postmaster);
+  return std::ranges::count(now, child.pid, &TitledChild::pid) == 0 ? UniqueFd() : std::move(held);
+}
+
+bool EndsAfter(const UniqueFd& child, int signal, std::chrono::milliseconds patience) {
+  syscall(SYS_pidfd_send_signal, child.get(), signal, nullptr, 0);
+  pollfd ended{.fd = child.get(), .events = POLLIN, .revents = 0};
+  return poll(&ended, 1, static_cast<int>(patience.count())) > 0;
 }
 
 std::string FormatUptime(int64_t seconds) {
@@ -138,6 +167,35 @@ int StopServer(const std::string& data_directory, StopMode mode, std::chrono::se
   return kExitOk;
 }
 
+int KillProcess(const std::string& data_directory, KillTarget target, uint64_t number,
+                std::chrono::seconds patience) {
+  const Found found = NeedServer(data_directory);
+  if (!found.server) return found.exit_code;
+  std::vector<TitledChild> meant = ChildrenOf(found.server->pid);
+  std::erase_if(meant, [&](const auto& child) { return !IsMeant(child, target, number); });
+  if (meant.size() > 1) {
+    Complain("{} is both a process and a client: say --pid or --client", number);
+    return kExitFailed;
+  }
+  const UniqueFd child = meant.empty() ? UniqueFd() : HoldChild(found.server->pid, meant[0]);
+  if (!child.valid()) {
+    Complain("the server has no {} {}",
+             target == KillTarget::kClient ? "client" : "process or client", number);
+    return kExitFailed;
+  }
+  if (EndsAfter(child, SIGTERM, patience)) {
+    Say("process {} has ended ({})", meant[0].pid, meant[0].title);
+    return kExitOk;
+  }
+  if (!EndsAfter(child, SIGKILL, kKillPatience)) {
+    Complain("process {} cannot be killed", meant[0].pid);
+    return kExitFailed;
+  }
+  Say("process {} did not end within {} s and was killed ({})", meant[0].pid, patience.count(),
+      meant[0].title);
+  return kExitOk;
+}
+
 int ReloadServer(const std::string& data_directory) {
   const Found found = NeedServer(data_directory);
   if (!found.server) return found.exit_code;
@@ -154,10 +212,10 @@ int ShowStatus(const std::string& data_directory) {
   }
   if (!found.server) return found.exit_code;
   const PidFileContent& server = *found.server;
-  const std::vector<std::string> titles = TitlesOfChildren(server.pid);
-  const auto connections =
-      std::count_if(titles.begin(), titles.end(),
-                    [](const std::string& title) { return title.starts_with("warren: backend"); });
+  const std::vector<TitledChild> children = ChildrenOf(server.pid);
+  const auto connections = std::ranges::count_if(children, [](const TitledChild& child) {
+    return child.title.starts_with("warren: backend");
+  });
   Say("running:        yes");
   Say("pid:            {}", server.pid);
   Say("phase:          {}", server.phase);

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <string>
 
 namespace warren {
@@ -19,6 +20,12 @@ inline constexpr int kExitNoDirectory = 4;
 // Each prints what it did or found and returns the exit code.
 // Stop returns when the postmaster and all its children are gone.
 int StopServer(const std::string& data_directory, StopMode mode, std::chrono::seconds timeout);
+
+// What the number given to `warren kill` is.
+enum class KillTarget { kEither, kProcess, kClient };
+// Ends one child of the server: told to at first, killed when it has not ended after `patience`.
+int KillProcess(const std::string& data_directory, KillTarget target, uint64_t number,
+                std::chrono::seconds patience);
 int ReloadServer(const std::string& data_directory);
 int ShowStatus(const std::string& data_directory);
 

@@ -109,6 +109,7 @@ class Postmaster {
   void Reload();
   void ServeSettingsRequests();
   void HeedStorageFailure();
+  void HeedEndRequests();
 
   // -- Phases.
   void EnterPhase(Phase phase);
@@ -147,6 +148,7 @@ class Postmaster {
   Acceptor acceptor_;
   asio::steady_timer deadline_;  // of the present phase
   asio::steady_timer watch_;     // of recovery
+  asio::steady_timer lateness_;  // of the next child that was told to end
   std::vector<Auxiliary> auxiliaries_;
   Phase phase_ = Phase::kStarting;
   ShutdownMode shutdown_ = ShutdownMode::kNone;
@@ -174,6 +176,7 @@ Postmaster::Postmaster(PostmasterParts parts)
                 }),
       deadline_(context_),
       watch_(context_),
+      lateness_(context_),
       auxiliaries_(ProcessKinds().size()) {
   // Whoever waits for a dead process's locks waits for it.
   auxiliaries_[static_cast<size_t>(kMonitor)].backoff =
@@ -242,6 +245,7 @@ void Postmaster::OnSignal(int signal) {
   WatchFreeSlots();
   Advance();
   HeedStorageFailure();
+  HeedEndRequests();
   switch (signal) {
     case SIGTERM:
       return BeginShutdown(shutdown_ == ShutdownMode::kNone ? ShutdownMode::kSmart
@@ -385,6 +389,16 @@ void Postmaster::HeedStorageFailure() {
   log::Error("{}: stopping all processes", StorageFailure().message);
   After(kLastWords, [this] {
     if (phase_ == Phase::kRunning) BeginCrashRestart(std::nullopt, StorageFailure().message);
+  });
+}
+
+// CLIENT KILL has told us by a signal.
+void Postmaster::HeedEndRequests() {
+  const std::optional<int64_t> next_ms = supervisor_.KillLate();
+  if (!next_ms) return;
+  lateness_.expires_after(std::chrono::milliseconds(*next_ms));
+  lateness_.async_wait([this](const std::error_code& error) {
+    if (!error) HeedEndRequests();
   });
 }
 

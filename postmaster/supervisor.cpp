@@ -167,6 +167,7 @@ ChildEnd Supervisor::TakeEnd(const Child& child, int wait_status) {
                ActivityOf(child), DescribeHoldings(child.owner.slot));
     CountDeath(child.kind);
   }
+  stops_.Forget(child.pid);
   slots_.RemoveChild(end.child.pid);  // `child` is gone from here on
   GiveUpSlot(end);
   return end;
@@ -189,11 +190,25 @@ void Supervisor::GiveUpSlot(const ChildEnd& end) {
   }
 }
 
-void Supervisor::NoteStopped(const Child& child, int wait_status) const {
+void Supervisor::NoteStopped(const Child& child, int wait_status) {
   log::Warning("{}: {}{}, {}", NameOf(child), DescribeWaitStatus(wait_status), ActivityOf(child),
                DescribeHoldings(child.owner.slot));
   // Nobody else would continue it; a backend is left to whoever stopped it.
-  if (child.kind != ProcessKind::kBackend) kill(child.pid, SIGCONT);
+  if (child.kind == ProcessKind::kBackend) return;
+  if (stops_.MayContinue(child.pid, MonotonicNs() / 1'000'000)) {
+    kill(child.pid, SIGCONT);
+    return;
+  }
+  log::Warning("{}: stopped again soon after it was continued: killing it", NameOf(child));
+  kill(child.pid, SIGKILL);
+}
+
+std::optional<int64_t> Supervisor::KillLate() {
+  return end_requests_.Look(slots_.children(), MonotonicNs() / 1'000'000, [](const Child& child) {
+    log::Warning("{}: did not end within {} ms of being told to: killing it", NameOf(child),
+                 kEndGraceMs);
+    kill(child.pid, SIGKILL);
+  });
 }
 
 void Supervisor::StartOver() {

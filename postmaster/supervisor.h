@@ -18,6 +18,7 @@
 #include "postmaster/crash_policy.h"
 #include "postmaster/private_descriptors.h"
 #include "postmaster/slot_table.h"
+#include "postmaster/unresponsive.h"
 
 namespace asio {
 class execution_context;
@@ -52,6 +53,10 @@ class Supervisor {
   // No slot is free for a backend, but some of the dead ones' will be in a moment.
   bool MustWaitForSlot() const;
 
+  // Kills those that were told to end and have not in time; how many milliseconds until the next
+  // one's time is up.
+  std::optional<int64_t> KillLate();
+
   void Signal(ProcessKind kind, int signal) const;
   void SignalAll(int signal) const;
 
@@ -69,12 +74,14 @@ class Supervisor {
   CrashVerdict Judge(const DeathFacts& facts);
   ChildEnd TakeEnd(const Child& child, int wait_status);
   void GiveUpSlot(const ChildEnd& end);
-  void NoteStopped(const Child& child, int wait_status) const;
+  void NoteStopped(const Child& child, int wait_status);
 
   asio::execution_context& context_;
   std::vector<DescriptorRange> postmaster_only_;
   SlotTable slots_;
   DeathBreaker death_breaker_;
+  EndRequests end_requests_;
+  StopRecord stops_;
   bool stopping_ = false;
 };
 

@@ -6,12 +6,14 @@
 
 #include "base/check.h"
 #include "conf/shared_settings.h"
+#include "lwlock/slot_names.h"
 #include "shmem/buffer_pool.h"
 #include "shmem/fault_table.h"
 #include "shmem/incident.h"
 #include "shmem/lock_pool.h"
 #include "shmem/lock_table.h"
 #include "shmem/shared_mapping.h"
+#include "shmem/slot_name.h"
 #include "shmem/stats.h"
 
 namespace warren {
@@ -432,6 +434,7 @@ Status Segment::Create(const SegmentConfig& config) {
   for (const StructureRow& row : kSharedStructures) row.init(At(row.id), config);
   g_buffer_pool = MakeBufferPool(config);
   g_lock_pool = MakeLockPool(config);
+  g_slot_describer = DescribeSlot;
   return {};
 }
 
@@ -451,6 +454,7 @@ void Segment::Destroy() {
   UnbindLockProc();
   Stats::Unbind();
   ProcArray::BindSelf(nullptr, kNoSlot);
+  g_slot_describer = nullptr;
   g_buffer_pool = {};
   g_lock_pool = {};
   g_segment = {};

@@ -6,16 +6,23 @@
 
 #include <algorithm>
 #include <csignal>
+#include <cstdlib>
+#include <exception>
+#include <stdexcept>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "lwlock/repair.h"
 #include "postmaster/aux_processes.h"
+#include "postmaster/child_process.h"
 #include "postmaster/crash_policy.h"
 #include "postmaster/private_descriptors.h"
 #include "postmaster/process_monitor.h"
 #include "postmaster/slot_table.h"
+#include "postmaster/unresponsive.h"
 #include "postmaster/wait_status.h"
+#include "tests/support/segment_world.h"
 
 using namespace warren;
 
@@ -97,6 +104,77 @@ TEST_CASE("too many deaths in the middle of something within a while stop the se
   CHECK(breaker.MayGoOn(1504, 3, 500));  // two are within 500 ms, this one with them
   DeathBreaker none;
   for (int i = 0; i < 100; ++i) CHECK(none.MayGoOn(i, 0, 500));
+}
+
+namespace {
+
+// The wait status of a child in slot 1 that runs `body`, and whether its abort was declared clean.
+bool AbortsCleanly(int (*body)()) {
+  const Owner owner = Segment::Procs().GiveOut(1, ProcessKind::kBackend);
+  const pid_t postmaster = getpid();
+  const pid_t pid = fork();
+  if (pid == 0) {
+    std::signal(SIGABRT, SIG_DFL);  // doctest has a handler
+    // On a stack of its own, as in the server: there is nobody who would catch, this test included.
+    std::thread([&] {
+      RunChild({postmaster, owner.slot, ProcessKind::kBackend, {}}, body);
+    }).join();
+  }
+  int status = 0;
+  REQUIRE(waitpid(pid, &status, 0) == pid);
+  REQUIRE(WIFSIGNALED(status));
+  REQUIRE(WTERMSIG(status) == SIGABRT);
+  const bool clean = DeclaredClean(owner.slot, status);
+  CHECK((ExamineDead(owner.slot, status).death == DeathClass::kBounded) == clean);
+  Segment::Procs()[owner.slot].life.store(ProcLife::kFree);
+  return clean;
+}
+
+}  // namespace
+
+TEST_CASE("an exception that nobody caught is a clean death unless locks are held") {
+  const test::SegmentWorld world;
+  CHECK(AbortsCleanly([]() -> int { throw std::runtime_error("nobody catches this"); }));
+  CHECK(!AbortsCleanly([]() -> int {
+    AcquireExclusive(Segment::SettingsLock());
+    throw std::runtime_error("nor this");
+  }));
+  CHECK(!AbortsCleanly([]() -> int { std::abort(); }));
+  CHECK(!AbortsCleanly([]() -> int { std::terminate(); }));
+}
+
+TEST_CASE("one that was told to end is killed once, when its time is up") {
+  const test::SegmentWorld world;
+  const Owner owner = Segment::Procs().GiveOut(1, ProcessKind::kBackend);
+  const EndRequests::Children children = {{77, Child{.pid = 77, .owner = owner}}};
+  EndRequests requests;
+  int killed = 0;
+  const auto look = [&](int64_t now_ms) {
+    return requests.Look(children, now_ms, [&](const Child&) { ++killed; });
+  };
+  CHECK(!look(1000));
+  Segment::Procs()[1].end_requested.store(owner.generation - 1);  // meant for somebody else
+  CHECK(!look(1000));
+  Segment::Procs()[1].end_requested.store(owner.generation);
+  CHECK(look(2000) == kEndGraceMs);
+  CHECK(look(3000) == kEndGraceMs - 1000);
+  CHECK(killed == 0);
+  CHECK(!look(2000 + kEndGraceMs));
+  CHECK(!look(3000 + kEndGraceMs));
+  CHECK(killed == 1);
+  // A later process with the same number has its own time.
+  requests.Look({}, 9000, [](const Child&) {});
+  CHECK(look(10000) == kEndGraceMs);
+}
+
+TEST_CASE("one that is stopped again soon is not continued") {
+  StopRecord stops;
+  CHECK(stops.MayContinue(7, 1000));
+  CHECK(stops.MayContinue(8, 1000));
+  CHECK(!stops.MayContinue(7, 1000 + StopRecord::kSoonMs - 1));
+  CHECK(stops.MayContinue(8, 1000 + StopRecord::kSoonMs));
+  stops.Forget(7);
+  CHECK(stops.MayContinue(7, 2000));
 }
 
 TEST_CASE("every tranche of the server has a repair") {
