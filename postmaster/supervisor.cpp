@@ -207,6 +207,7 @@ std::optional<int64_t> Supervisor::KillLate() {
   return end_requests_.Look(slots_.children(), MonotonicNs() / 1'000'000, [](const Child& child) {
     log::Warning("{}: did not end within {} ms of being told to: killing it", NameOf(child),
                  kEndGraceMs);
+    Segment::Procs()[child.owner.slot].killed_ns.store(MonotonicNs());  // for the incident
     kill(child.pid, SIGKILL);
   });
 }

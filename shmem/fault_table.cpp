@@ -149,6 +149,7 @@ Status Act(FaultPoint point, const Seen& seen) {
   if (kind != FaultKind::kDelay && kind != FaultKind::kError) LogFault(point, kind);
   switch (kind) {
     case FaultKind::kKill:
+      ProcArray::Self().killed_ns.store(MonotonicNs());  // for the incident
       DieOf(SIGKILL);
     case FaultKind::kSegv:
       DieOf(SIGSEGV);
