@@ -1,10 +1,14 @@
 #include "tests/crash/live_world.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <hiredis/hiredis.h>
 #include <poll.h>
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <deque>
+#include <sstream>
 
 #include "doctest/doctest.h"
 
@@ -62,6 +66,8 @@ LiveWorld::LiveWorld() {
 
 LiveWorld::~LiveWorld() = default;
 
+void LiveWorld::FreeReader::operator()(redisReader* reader) const { redisReaderFree(reader); }
+
 void LiveWorld::Fill() {
   for (int i = 0; i < kLiveAccounts; ++i) REQUIRE(witness_("SET", LiveAccount(i), "100").ok());
 }
@@ -71,6 +77,7 @@ void LiveWorld::ConnectVictim() {
   victim_ = server_->Connect();
   REQUIRE(victim_("PING").text == "PONG");
   reconnects_ms_.push_back(static_cast<double>(LiveClock::NowNs() - began_ns) / 1e6);
+  replies_read_.reset(redisReaderCreate());
   victim_pid_ = Server::BackendOf(victim_);
   REQUIRE(victim_pid_ > 0);
 }
@@ -85,7 +92,8 @@ void LiveWorld::Prepare(const LiveOperation& operation) {
   for (const LiveWords& words : commands) witness_.Append(words);
   for (const LiveWords& words : commands) {
     const Reply reply = witness_.Receive();
-    REQUIRE_MESSAGE((!reply.is_error() && !reply.closed()), words[0] << ": " << reply.text);
+    REQUIRE_MESSAGE((!reply.is_error() && !reply.closed()),
+                    words[0] << ": " << reply.text << WarningsInLog());
   }
   const Reply version = witness_("GETV", "live:v:a");
   const bool there = version.elements.size() == 2;
@@ -104,19 +112,17 @@ void LiveWorld::Send(const LiveOperation&) {
 
 // Without waiting for what is not there yet.
 bool LiveWorld::AllReplies() {
-  char byte = 0;
-  while (replies_ < sent_.size() && recv(victim_.fd(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 1) {
-    const Reply reply = victim_.Receive();
-    if (reply.closed()) break;
-    CHECK_MESSAGE(!reply.is_error(), sent_[replies_][0] << ": " << reply.text);
+  char bytes[4096];
+  ssize_t got = 0;
+  while ((got = recv(victim_.fd(), bytes, sizeof bytes, MSG_DONTWAIT)) > 0) {
+    REQUIRE(redisReaderFeed(replies_read_.get(), bytes, static_cast<size_t>(got)) == REDIS_OK);
+  }
+  void* next = nullptr;
+  while (redisReaderGetReply(replies_read_.get(), &next) == REDIS_OK && next != nullptr) {
+    const auto* reply = static_cast<const redisReply*>(next);
+    CHECK_MESSAGE(reply->type != REDIS_REPLY_ERROR, sent_[replies_][0] << ": " << reply->str);
+    freeReplyObject(next);
     ++replies_;
-    // What hiredis has read ahead does not show at the socket.
-    if (replies_ < sent_.size() && recv(victim_.fd(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) != 1) {
-      while (replies_ < sent_.size()) {
-        if (victim_.Receive().closed()) return false;
-        ++replies_;
-      }
-    }
   }
   return replies_ == sent_.size();
 }
@@ -217,8 +223,9 @@ void LiveWorld::CheckAfter(const LiveOperation& operation, bool replied, const s
                                       << ", after " << known.after);
   CheckBank();
   for (const auto& neighbour : neighbours_) {
-    REQUIRE_MESSAGE(neighbour->error() == "",
-                    operation.name << " killed at " << where << ": " << neighbour->error());
+    REQUIRE_MESSAGE(neighbour->error() == "", operation.name << " killed at " << where << ": "
+                                                             << neighbour->error()
+                                                             << WarningsInLog());
   }
 }
 
@@ -230,7 +237,24 @@ void LiveWorld::CheckBank() {
   CHECK(sum == kLiveSum);
 }
 
-double LiveWorld::longest_stall_ms() { return Percentile(stalls_ms_, 1); }
+void LiveWorld::CheckStalls() {
+  const double longest_ms = Percentile(stalls_ms_, 1);
+  const double limit_ms = 2000 + 4 * Percentile(control_ms_, 1);
+  CHECK(longest_ms < limit_ms);
+  if (longest_ms >= limit_ms) MESSAGE(WarningsInLog());
+}
+
+// The last lines of the server's log that are more than notices.
+std::string LiveWorld::WarningsInLog() const {
+  std::istringstream log(server_->log());
+  std::deque<std::string> lines;
+  for (std::string line; std::getline(log, line);) {
+    if (line.find(" notice: ") != std::string::npos) continue;
+    lines.push_back(line);
+    if (lines.size() > 12) lines.pop_front();
+  }
+  return fmt::format("\n{}", fmt::join(lines, "\n"));
+}
 
 void LiveWorld::CheckEnd() {
   for (auto& neighbour : neighbours_) {
