@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -52,8 +53,13 @@ void Die(StoreEventClass what, uint64_t at) {
   g_countdown->died_at.store(at);
   g_countdown->died_class.store(what);
   g_countdown->dying.store(1);
-  constexpr timespec kMoment{.tv_sec = 0, .tv_nsec = 200'000};
-  for (int i = 0; i < 10'000 && g_countdown->linger.load() != 0; ++i) nanosleep(&kMoment, nullptr);
+  timespec began{}, now{};
+  clock_gettime(CLOCK_MONOTONIC, &began);
+  do {
+    constexpr timespec kMoment{.tv_sec = 0, .tv_nsec = 200'000};
+    if (g_countdown->linger.load() != 0) nanosleep(&kMoment, nullptr);
+    clock_gettime(CLOCK_MONOTONIC, &now);
+  } while (g_countdown->linger.load() != 0 && now.tv_sec - began.tv_sec < 2);
   for (;;) __real_kill(g_pid, SIGKILL);
 }
 
