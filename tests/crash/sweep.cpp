@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -70,6 +71,7 @@ template <typename Body>
 int RunInChild(unsigned seconds, Body body) {
   const pid_t child = fork();
   if (child == 0) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);  // a test that is ended early leaves nobody
     // The test framework's handlers would speak of a test that crashed.
     for (const int sign : {SIGSEGV, SIGABRT, SIGBUS, SIGILL, SIGFPE}) signal(sign, SIG_DFL);
     alarm(seconds);

@@ -279,6 +279,7 @@ Status ClearAway(Owner dead) {
   LockTable::DropOwner(dead);
   Proc& proc = Segment::Procs()[dead.slot];
   proc.pid.store(0);
+  proc.op_start.store(0);
   StoreAfter(proc.life, ProcLife::kFree);
   return {};
 }
