@@ -25,21 +25,12 @@
 
 #include "doctest/doctest.h"
 #include "tests/crash/live_world.h"
+#include "tests/support/test_extent.h"
 
 namespace warren::test {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-
-bool FullForm() {
-  const char* full = std::getenv("WARREN_TEST_FULL");
-  return full != nullptr && std::string_view(full) == "1";
-}
-
-uint64_t Seed() {
-  const char* seed = std::getenv("WARREN_TEST_SEED");
-  return seed != nullptr ? std::strtoull(seed, nullptr, 10) : std::random_device{}();
-}
 
 // While it lives, a wait of this thread ends every few milliseconds, if nothing else ends it.
 class Ticker {
@@ -247,7 +238,7 @@ TEST_CASE(
     MESSAGE("skipped: tracing is not allowed here");
     return;
   }
-  const uint64_t seed = Seed();
+  const uint64_t seed = TestSeed();
   INFO("WARREN_TEST_SEED=", seed);
   Sample sample(seed);
   sample.Learn();

@@ -19,21 +19,12 @@
 #include "doctest/doctest.h"
 #include "tests/crash/live_world.h"
 #include "tests/crash/store_countdown.h"
+#include "tests/support/test_extent.h"
 
 namespace warren::test {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-
-bool FullForm() {
-  const char* full = std::getenv("WARREN_TEST_FULL");
-  return full != nullptr && std::string_view(full) == "1";
-}
-
-uint64_t Seed() {
-  const char* seed = std::getenv("WARREN_TEST_SEED");
-  return seed != nullptr ? std::strtoull(seed, nullptr, 10) : std::random_device{}();
-}
 
 // The server's processes find it by the environment: to be made before they start.
 class Countdown {
@@ -184,7 +175,7 @@ TEST_CASE(
     MESSAGE("skipped: WARREN_SWEEP_PROGRAM does not name a server of the preset `sweep`");
     return;
   }
-  const uint64_t seed = Seed();
+  const uint64_t seed = TestSeed();
   INFO("WARREN_TEST_SEED=", seed);
   Sweep sweep(program, seed);
   sweep.Learn();

@@ -15,6 +15,7 @@
 
 #include "doctest/doctest.h"
 #include "tests/server/server_fixture.h"
+#include "tests/support/test_extent.h"
 
 namespace warren::test {
 namespace {
@@ -24,11 +25,6 @@ using Clock = std::chrono::steady_clock;
 constexpr int kWitnesses = 4;
 constexpr int kVictims = 8;
 constexpr int kKeysEach = 200;
-
-bool FullForm() {
-  const char* full = std::getenv("WARREN_TEST_FULL");
-  return full != nullptr && std::string_view(full) == "1";
-}
 
 // The keys of one client, and what they must hold.
 class Journal {

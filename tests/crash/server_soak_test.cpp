@@ -22,7 +22,7 @@
 #include "tests/isolation/expectation.h"
 #include "tests/isolation/history_checker.h"
 #include "tests/isolation/history_client.h"
-#include "tests/isolation/test_extent.h"
+#include "tests/support/test_extent.h"
 
 namespace warren::test {
 namespace {
@@ -331,9 +331,9 @@ TEST_CASE("after hundreds of deaths of any process nothing is lost, wrong or lef
   const uint64_t seed = TestSeed();
   CAPTURE(seed);
   Soak soak(seed);
-  for (int round = 0; round < (IsFullTest() ? 40 : 1); ++round) {
+  for (int round = 0; round < (FullForm() ? 40 : 1); ++round) {
     CAPTURE(round);
-    soak.Round(Milliseconds(IsFullTest() ? 15'000 : 12'000));
+    soak.Round(Milliseconds(FullForm() ? 15'000 : 12'000));
   }
   MESSAGE("seed ", seed, ": ", soak.text());
   CHECK(soak.strikes().kills > 50);

@@ -16,21 +16,16 @@
 
 #include "doctest/doctest.h"
 #include "tests/crash/torture_client.h"
+#include "tests/support/test_extent.h"
 
 namespace warren::test {
 namespace {
 
 constexpr int kClients = 20;
 
-uint64_t FromEnvironment(const char* name, uint64_t otherwise) {
-  const char* given = std::getenv(name);
-  return given != nullptr ? std::strtoull(given, nullptr, 10) : otherwise;
-}
-
 int RoundCount() {
-  const char* full = std::getenv("WARREN_TEST_FULL");
-  const bool is_full = full != nullptr && std::string_view(full) == "1";
-  return static_cast<int>(FromEnvironment("WARREN_TEST_ROUNDS", is_full ? 200 : 20));
+  const char* given = std::getenv("WARREN_TEST_ROUNDS");
+  return given != nullptr ? std::atoi(given) : FullForm() ? 200 : 20;
 }
 
 class Torture {
@@ -157,7 +152,7 @@ class Torture {
 }  // namespace
 
 TEST_CASE("no acknowledged write is lost and none is half applied, whenever processes are killed") {
-  const uint64_t seed = FromEnvironment("WARREN_TEST_SEED", std::random_device{}());
+  const uint64_t seed = TestSeed();
   CAPTURE(seed);
   Torture torture(seed);
   const int rounds = RoundCount();

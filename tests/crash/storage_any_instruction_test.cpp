@@ -107,16 +107,10 @@ void Count(const DeathRepair& done, Tally& tally) {
   if (done.change == ChangeRepair::kFinished) ++tally.finished;
 }
 
-uint64_t Seed() {
-  const char* given = std::getenv("WARREN_TEST_SEED");
-  return given != nullptr ? std::strtoull(given, nullptr, 10)
-                          : static_cast<uint64_t>(MonotonicNs());
-}
-
 }  // namespace
 
 TEST_CASE("a process killed at any instruction of a change harms nobody once it is repaired") {
-  const uint64_t seed = Seed();
+  const uint64_t seed = TestSeed();
   INFO("WARREN_TEST_SEED=", seed);
   std::mt19937_64 random(seed);
   StoreWorld world(64, 4);

@@ -370,10 +370,9 @@ class Replay {
 const std::string& SweepDirectory() { return g_directory; }
 
 SweepOptions UsualOptions() {
-  const char* seed = std::getenv("WARREN_TEST_SEED");
   SweepOptions options;
   options.points = FullForm() ? 0 : 120;
-  options.seed = seed != nullptr ? std::strtoull(seed, nullptr, 10) : std::random_device()();
+  options.seed = TestSeed();
   return options;
 }
 

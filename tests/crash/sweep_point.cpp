@@ -20,6 +20,7 @@
 #include "storage/death_repair.h"
 #include "storage/mini_transaction.h"
 #include "storage/page.h"
+#include "storage/segment_check.h"
 #include "storage/store.h"
 #include "storage/truncate.h"
 #include "storage/wal.h"
@@ -176,8 +177,9 @@ void CheckLog(Verdict& verdict) {
 void CheckInvariants(Verdict& verdict) {
   CheckCleanPages(verdict);
   CheckLog(verdict);
-  verdict.Expect(BufferCache::CheckInvariants(), "cache");
-  verdict.Expect(LockTable::CheckInvariants(), "lock table");
+  for (const SegmentCheck& structure : SegmentChecks()) {
+    if (structure.check != nullptr) verdict.Expect(structure.check(), structure.structure);
+  }
   verdict.Expect(Store::Check(), "store");
 }
 

@@ -2,7 +2,7 @@
 #include <doctest/doctest.h>
 
 #include "tests/isolation/bank_run.h"
-#include "tests/isolation/test_extent.h"
+#include "tests/support/test_extent.h"
 
 namespace warren::test {
 namespace {
@@ -11,7 +11,7 @@ void Check(const std::vector<std::string>& settings, const BankRun& run) {
   const uint64_t seed = TestSeed();
   CAPTURE(seed);
   Server server(settings);
-  for (int round = 0; round < (IsFullTest() ? 20 : 1); ++round) {
+  for (int round = 0; round < (FullForm() ? 20 : 1); ++round) {
     CAPTURE(round);
     const BankResult result = RunBank(server, run, seed + static_cast<uint64_t>(round));
     CHECK_MESSAGE(result.clean(), result.text());

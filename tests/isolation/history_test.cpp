@@ -2,7 +2,7 @@
 #include <doctest/doctest.h>
 
 #include "tests/isolation/history_run.h"
-#include "tests/isolation/test_extent.h"
+#include "tests/support/test_extent.h"
 
 namespace warren::test {
 namespace {
@@ -11,7 +11,7 @@ void Check(const std::vector<std::string>& settings, HistoryRun run) {
   const uint64_t seed = TestSeed();
   CAPTURE(seed);
   Server server(settings);
-  for (int round = 0; round < (IsFullTest() ? 20 : 2); ++round) {
+  for (int round = 0; round < (FullForm() ? 20 : 2); ++round) {
     CAPTURE(round);
     run.spread = round % 2 == 1;
     run.elements = round % 4 == 3 ? 1500 : 0;  // values of several pages

@@ -9,7 +9,7 @@
 #include <filesystem>
 
 #include "tests/isolation/player.h"
-#include "tests/isolation/test_extent.h"
+#include "tests/support/test_extent.h"
 
 namespace warren::test {
 namespace {
@@ -30,7 +30,7 @@ std::vector<std::string> ChosenNames() {
   return names;
 }
 
-size_t InterleavingCount() { return IsFullTest() ? 5000 : 60; }
+size_t InterleavingCount() { return FullForm() ? 5000 : 60; }
 
 void Play(Stage& stage, const Scenario& scenario) {
   CAPTURE(scenario.name);

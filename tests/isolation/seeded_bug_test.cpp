@@ -14,7 +14,7 @@
 
 #include "tests/isolation/bank_run.h"
 #include "tests/isolation/history_run.h"
-#include "tests/isolation/test_extent.h"
+#include "tests/support/test_extent.h"
 
 namespace warren::test {
 namespace {

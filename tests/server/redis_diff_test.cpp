@@ -20,6 +20,7 @@
 #include "tests/server/redis_scripts.h"
 #include "tests/server/redis_server.h"
 #include "tests/server/server_fixture.h"
+#include "tests/support/test_extent.h"
 
 namespace warren::test {
 namespace {
@@ -336,19 +337,10 @@ TEST_CASE("every scripted command is answered byte by byte as Redis answers it")
   }
 }
 
-namespace {
-
-uint32_t Seed() {
-  const char* wanted = std::getenv("WARREN_TEST_SEED");
-  return wanted != nullptr ? static_cast<uint32_t>(std::atoll(wanted)) : std::random_device{}();
-}
-
-}  // namespace
-
 TEST_CASE("random commands are answered byte by byte as Redis answers them") {
   const auto program = RedisOrSkip();
   if (!program) return;
-  const uint32_t seed = Seed();
+  const auto seed = static_cast<uint32_t>(TestSeed());
   CAPTURE(seed);
   Pair pair(*program);
   RandomCommands commands(seed);
@@ -358,7 +350,7 @@ TEST_CASE("random commands are answered byte by byte as Redis answers them") {
 TEST_CASE("random transactions of two clients are answered byte by byte as Redis answers them") {
   const auto program = RedisOrSkip();
   if (!program) return;
-  const uint32_t seed = Seed();
+  const auto seed = static_cast<uint32_t>(TestSeed());
   CAPTURE(seed);
   Pair pair(*program);
   pair.Prepare({"HELLO", seed % 2 == 0 ? "2" : "3"});

@@ -127,7 +127,8 @@ const std::span<const std::string_view> kRandomTimes = kAllRandomTimes;
 std::vector<Script> LoadScripts() {
   std::vector<Script> scripts;
   for (const auto& entry : std::filesystem::directory_iterator(kFolder)) {
-    Script& script = scripts.emplace_back(entry.path().stem().string());
+    Script& script = scripts.emplace_back();
+    script.name = entry.path().stem().string();
     std::ifstream file(entry.path());
     for (std::string line; std::getline(file, line);) script.lines.push_back(line);
   }

@@ -16,9 +16,7 @@ namespace warren::test {
 namespace {
 
 uint64_t ChooseSeed() {
-  const char* given = std::getenv("WARREN_TEST_SEED");
-  const uint64_t seed =
-      given != nullptr ? std::strtoull(given, nullptr, 10) : std::random_device{}();
+  const uint64_t seed = TestSeed();
   std::printf("seed %llu\n", static_cast<unsigned long long>(seed));
   return seed;
 }

@@ -150,9 +150,4 @@ ChildOutput RunAndCapture(FunctionRef<void()> body) {
   return output;
 }
 
-bool FullForm() {
-  const char* value = std::getenv("WARREN_TEST_FULL");
-  return value != nullptr && *value != '\0' && *value != '0';
-}
-
 }  // namespace warren::test

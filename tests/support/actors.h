@@ -8,6 +8,7 @@
 #include <string>
 
 #include "base/function_ref.h"
+#include "tests/support/test_extent.h"
 
 namespace warren::test {
 
@@ -51,8 +52,5 @@ struct ChildOutput {
   int status;
 };
 ChildOutput RunAndCapture(FunctionRef<void()> body);
-
-// True for the long form of the tests (WARREN_TEST_FULL=1 in the environment).
-bool FullForm();
 
 }  // namespace warren::test

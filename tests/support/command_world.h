@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include <initializer_list>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -10,6 +11,7 @@
 
 #include "backend/command.h"
 #include "backend/session.h"
+#include "conf/settings.h"
 #include "storage/data_directory.h"
 #include "storage/data_file.h"
 #include "storage/store.h"
@@ -67,5 +69,23 @@ inline std::string Bulk(std::string_view bytes) {
   return "$" + std::to_string(bytes.size()) + "\r\n" + std::string(bytes) + "\r\n";
 }
 inline std::string Integer(long long value) { return ":" + std::to_string(value) + "\r\n"; }
+inline std::string Keys(std::initializer_list<std::string> keys) {
+  std::string reply = "*" + std::to_string(keys.size()) + "\r\n";
+  for (const std::string& key : keys) reply += Bulk(key);
+  return reply;
+}
+inline constexpr const char* kOk = "+OK\r\n";
+inline constexpr const char* kNull = "$-1\r\n";
+
+// Puts settings in force for the life of the object.
+class WithSettings {
+ public:
+  explicit WithSettings(const Settings& settings) : former_(GetSettings()) { Use(settings); }
+  ~WithSettings() { Use(former_); }
+
+ private:
+  static void Use(const Settings& settings) { REQUIRE(UseSettings(settings).ok()); }
+  Settings former_;
+};
 
 }  // namespace warren::test

@@ -9,30 +9,6 @@
 #include "tests/support/command_world.h"
 
 namespace warren::test {
-namespace {
-
-constexpr const char* kOk = "+OK\r\n";
-constexpr const char* kNull = "$-1\r\n";
-
-// Puts settings in force for the life of the object.
-class WithSettings {
- public:
-  explicit WithSettings(const Settings& settings) : former_(GetSettings()) { Use(settings); }
-  ~WithSettings() { Use(former_); }
-
- private:
-  static void Use(const Settings& settings) { REQUIRE(UseSettings(settings).ok()); }
-  Settings former_;
-};
-
-std::string Keys(std::initializer_list<const char*> keys) {
-  std::string reply = "*" + std::to_string(keys.size()) + "\r\n";
-  for (const char* key : keys) reply += Bulk(key);
-  return reply;
-}
-
-}  // namespace
-
 TEST_CASE("a value of any size comes back as it was set") {
   CommandWorld world;
   for (size_t bytes : std::initializer_list<size_t>{0, 1, 100, 2000, 2048, 2100, 4096, 8192, 8193,

@@ -1,4 +1,4 @@
-// How long do the random tests of this folder run, and from which seed?
+// How long does a test run, and with which choices of chance?
 //
 // WARREN_TEST_FULL=1: long. WARREN_TEST_SEED repeats a run as far as the scheduler lets it.
 #pragma once
@@ -10,7 +10,7 @@
 
 namespace warren::test {
 
-inline bool IsFullTest() {
+inline bool FullForm() {
   const char* full = std::getenv("WARREN_TEST_FULL");
   return full != nullptr && std::string_view(full) == "1";
 }
