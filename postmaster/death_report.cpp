@@ -15,13 +15,15 @@
 namespace warren {
 namespace {
 
-// Calls `visit(lock)` for each lock that the process of the slot has or is about.
+// Calls `visit(lock)` for each lock that the process of the slot has or is about. With a pointer:
+// what a wild process has stored there may not be one, and the compiler may read what a reference
+// is bound to.
 template <typename Visit>
 void ForEachLock(const LockProc& locks, Visit visit) {
   for (const auto& entry : locks.held) {
-    if (const HeldLock held = entry.load(); held != 0) visit(*LockOf(held));
+    if (const HeldLock held = entry.load(); held != 0) visit(LockOf(held));
   }
-  if (LWLock* const pending = locks.pending_lock.load(); pending != nullptr) visit(*pending);
+  if (LWLock* const pending = locks.pending_lock.load(); pending != nullptr) visit(pending);
 }
 
 bool IsLock(const LWLock* lock) {
@@ -31,7 +33,7 @@ bool IsLock(const LWLock* lock) {
 
 size_t CountLocks(const LockProc& locks) {
   size_t count = 0;
-  ForEachLock(locks, [&](const LWLock&) { ++count; });
+  ForEachLock(locks, [&](const LWLock*) { ++count; });
   return count;
 }
 
@@ -124,7 +126,7 @@ void DescribeDead(const Incident& incident, Sentence* text) {
 
 bool LocksMakeSense(SlotIndex slot) {
   bool all = true;
-  ForEachLock(Segment::Procs()[slot].locks, [&](const LWLock& lock) { all &= IsLock(&lock); });
+  ForEachLock(Segment::Procs()[slot].locks, [&](const LWLock* lock) { all &= IsLock(lock); });
   return all;
 }
 
@@ -159,7 +161,7 @@ Incident ExamineNobody() { return Begun(MonotonicNs()); }
 std::vector<LwlockWait> FindLwlockWaiters(SlotIndex slot) {
   std::vector<const LWLock*> locks;
   const ProcArray procs = Segment::Procs();
-  ForEachLock(procs[slot].locks, [&](const LWLock& lock) { locks.push_back(&lock); });
+  ForEachLock(procs[slot].locks, [&](const LWLock* lock) { locks.push_back(lock); });
   std::vector<LwlockWait> waits;
   if (locks.empty()) return waits;
   for (SlotIndex other = 0; other < procs.size(); ++other) {
