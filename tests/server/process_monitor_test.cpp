@@ -20,16 +20,6 @@ int64_t StatOf(Connection& connection, const std::string& name) {
   return reply.elements.size() == 2 ? reply.elements[1].integer : -1;
 }
 
-std::string ClientField(Connection& connection, const std::string& field) {
-  const std::string info = connection("CLIENT", "INFO").text;
-  const size_t at = info.find(" " + field + "=");
-  if (at == std::string::npos) return "";
-  const size_t begin = at + field.size() + 2;
-  return info.substr(begin, info.find(' ', begin) - begin);
-}
-
-int SlotOf(Connection& connection) { return std::stoi("0" + ClientField(connection, "slot")); }
-
 pid_t MonitorOf(const Server& server, Milliseconds patience = kPatience) {
   return server.ChildTitled("warren: process monitor", patience);
 }
@@ -60,12 +50,11 @@ void CheckNobodyElseWasHarmed(const Server& server, Connection& witness) {
 }  // namespace
 
 TEST_CASE("the slots of five hundred killed backends are used again") {
-  Server server({"--max_connections", "30"});
+  Server server({"--max_connections", "30"});  // with a few dozen slots
   Connection witness = server.Connect();
   for (int i = 0; i < 500; ++i) {
     Connection victim = server.Connect();
     REQUIRE(victim("INCR", "kills").integer == i + 1);
-    REQUIRE(SlotOf(victim) < 30);
     KillBackendOf(victim);
     REQUIRE(victim.ClosedByServer());
   }
@@ -269,11 +258,10 @@ TEST_CASE("of a transaction whose backend is killed nobody ever sees anything") 
 }
 
 TEST_CASE("five hundred killed holders leave neither locks nor slots behind") {
-  Server server({"--max_connections", "30"});
+  Server server({"--max_connections", "30"});  // with a few dozen slots
   Connection witness = server.Connect(), waiter = server.Connect();
   for (int i = 0; i < 500; ++i) {
     Connection victim = server.Connect();
-    REQUIRE(SlotOf(victim) < 30);
     REQUIRE(victim("BEGIN").ok());
     REQUIRE(victim("SET", "key", "never seen").ok());
     REQUIRE(victim("GETLOCK", "other" + std::to_string(i)).nil());
