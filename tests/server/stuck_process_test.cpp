@@ -1,7 +1,9 @@
 // What becomes of a process that hangs, is stopped, or dies at its start or end?
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
+#include <iterator>
 #include <string>
 #include <vector>
 
@@ -29,6 +31,13 @@ bool IsStopped(pid_t pid) {
   const std::string stat = ReadFile("/proc/" + std::to_string(pid) + "/stat");
   const size_t end_of_name = stat.rfind(')');
   return end_of_name != std::string::npos && stat.substr(end_of_name + 2, 1) == "T";
+}
+
+// How many processes have come up so far, or died at that very point.
+int64_t StartsSoFar(Connection& witness) {
+  const Reply list = witness("FAULT", "LIST", "process_running");
+  const auto& fields = list.elements.at(0).elements;
+  return std::next(std::ranges::find(fields, "hits", &Reply::text))->integer;
 }
 
 // Nobody but those that were meant has noticed anything.
@@ -146,16 +155,22 @@ TEST_CASE("a backend that dies at its start or end costs nobody else anything") 
 TEST_CASE("auxiliary processes that die at their start are started until they live") {
   Server server({"--fault_points", "yes"});
   Connection witness = server.Connect();
+  for (const char* kind : {"archiver", "background writer", "checkpointer", "vacuum"}) {
+    REQUIRE(server.ChildTitled(std::string("warren: ") + kind) > 0);
+  }
   int deaths = 0;
   for (const std::string kind : {"process monitor", "checkpointer", "wal writer", "vacuum"}) {
-    for (const char* point : {"process_start", "process_running"}) {
+    for (const std::string point : {"process_running", "process_start"}) {
       CAPTURE(kind);
       CAPTURE(point);
+      const int64_t starts = StartsSoFar(witness) + (point == "process_running" ? 3 : 1);
       CHECK(witness("FAULT", "SET", point, "kill", "TIMES", "2", "CLIENT", kind).ok());
       REQUIRE(WarrenKill(server, std::to_string(server.ChildTitled("warren: " + kind)), {"--pid"})
                   .exit_code == 0);
       deaths += 3;
       REQUIRE(WaitUntil([&] { return StatOf(witness, "repairs") == deaths; }));
+      // The one that lives is not to come to the next point.
+      REQUIRE(WaitUntil([&] { return StartsSoFar(witness) >= starts; }));
     }
   }
   REQUIRE(WaitUntil([&] { return StatOf(witness, "deaths_auxiliary") == deaths; }));
