@@ -207,9 +207,12 @@ class Soak {
 
   // When nobody does anything and vacuum has collected all garbage.
   Counts SettledCounts() {
-    CHECK_MESSAGE(
-        WaitUntil([&] { return std::ssize(ChildrenOf(server_.pid())) == kAuxiliaries + 1; }),
-        Children());
+    CHECK_MESSAGE(WaitUntil([&] {
+                    // This one's backend may have been told to end, and have answered once more.
+                    (void)Command({"PING"});
+                    return std::ssize(ChildrenOf(server_.pid())) == kAuxiliaries + 1;
+                  }),
+                  Children());
     Counts counts;
     (void)Command({"VACUUM"});
     CHECK_MESSAGE(WaitUntil([&] {
