@@ -220,11 +220,14 @@ class RespServer(Server):
     def benchmark(self, operation, clients, pipeline, keys=KEY_COUNT, count=None):
         """redis-benchmark's row of figures."""
         count = count or self.effort.request_count(clients, pipeline)
-        output = run(["redis-benchmark", "-h", "127.0.0.1", "-p", str(self.port), "--csv",
-                      "-t", operation, "-d", str(len(VALUE)), "-r", str(keys),
-                      "-c", str(clients), "-P", str(pipeline), "-n", str(count)])
+        output = run(self.benchmark_words(operation, clients, pipeline, keys, count))
         row = next(csv.DictReader(io.StringIO(output[output.index('"test"'):])))
         return {name: float(value) for name, value in row.items() if name != "test"}
+
+    def benchmark_words(self, operation, clients, pipeline, keys, count):
+        return ["redis-benchmark", "-h", "127.0.0.1", "-p", str(self.port), "--csv",
+                "-t", operation, "-d", str(len(VALUE)), "-r", str(keys),
+                "-c", str(clients), "-P", str(pipeline), "-n", str(count)]
 
     def benchmark_command(self, *words, clients=50, options=()):
         """Requests per second of a command of redis-benchmark's kind."""
@@ -273,6 +276,14 @@ class Warren(RespServer):
 
     def version(self):
         return run([self.program, "--version"]).strip() + ", synchronous_commit off"
+
+    def checkpoint(self):
+        if (reply := self.command_line("CHECKPOINT")) != "OK":
+            raise RuntimeError(f"{self.name}: CHECKPOINT answered {reply}")
+
+    def change(self, clients, count):
+        """So many changes of keys drawn at random."""
+        self.benchmark("set", clients, 1, count=count)
 
     @contextlib.contextmanager
     def durable(self):
@@ -483,6 +494,13 @@ COMMIT;
 
     def query(self, *statements):
         run(["psql", *self.target(), "-q", *(word for one in statements for word in ("-c", one))])
+
+    def checkpoint(self):
+        self.query("CHECKPOINT")
+
+    def change(self, clients, count):
+        """So many changes of rows drawn at random."""
+        self.pgbench("set", clients, "-j", "1", "-t", str(count // clients))
 
     def cpu_us_per_request(self, operation, clients):
         """Of the server, in the run that rate() makes."""

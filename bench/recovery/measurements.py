@@ -2,7 +2,8 @@
 
 The others are redis-benchmark's clients, on the same thousand keys as the victims, whose backends are
 killed while they execute batches. In control runs the same victims do the same and nobody is killed.
-Times of kills and of repairs are CLOCK_MONOTONIC's, the server's from INCIDENTS.
+Times of kills and of repairs are CLOCK_MONOTONIC's, the server's from INCIDENTS. What one death a second
+takes from the throughput: dip.py.
 """
 
 import contextlib
@@ -30,8 +31,9 @@ KEPT_INCIDENTS = 256  # by the server
 class Effort:
     def __init__(self, deaths, quick):
         self.deaths = deaths
-        self.rounds = 1 if quick else 5
-        self.round_seconds = 5 if quick else 20
+        self.pairs = 10 if quick else 120  # of slices; fewer deaths than KEPT_INCIDENTS
+        # For redo, since a checkpoint: the same number for both servers.
+        self.changes = 50_000 if quick else 200_000
         self.kills = 3 if quick else 10
         # A server gives up after more than five full restarts within a minute.
         self.wild_deaths = 2 if quick else 5
@@ -43,6 +45,7 @@ class Results:
     dip: object
     killed: dict
     wild: dict
+    changes: int  # that redo found, before each of these
 
 
 def monotonic_us():
@@ -75,15 +78,22 @@ class Victim:
 
 
 class Victims(threading.Thread):
-    """At work until stopped; one of them is killed every `interval` seconds (None: never)."""
+    """At work until stopped. One of them is killed every `interval` seconds, or (None) when strike_at()
+    says so."""
 
     def __init__(self, server, interval):
         super().__init__()
         self.server = server
         self.interval = interval
+        self.next_strike = None  # (when, whether it kills)
         self.kills = {}  # pid -> when, in microseconds
         self.failure = None
         self.stopped = threading.Event()
+
+    def strike_at(self, when, deadly):
+        """At this time of the monotonic clock. One that is not deadly costs the machine the same, but for
+        the death."""
+        self.next_strike = (when, deadly)
 
     def __enter__(self):
         self.start()
@@ -103,13 +113,13 @@ class Victims(threading.Thread):
 
     def work(self):
         victims = [Victim(self.server) for _ in range(VICTIMS)]
-        next_kill = time.monotonic() + (self.interval or 0)
+        if self.interval is not None:
+            self.strike_at(time.monotonic() + self.interval, True)
         while not self.stopped.is_set():
             for victim in victims:
                 victim.send()
-            if self.interval is not None and time.monotonic() >= next_kill:
-                next_kill += self.interval
-                self.kill(victims)
+            if self.next_strike is not None and time.monotonic() >= self.next_strike[0]:
+                self.strike(victims)
             for number, victim in enumerate(victims):
                 try:
                     victim.receive()
@@ -119,11 +129,15 @@ class Victims(threading.Thread):
                     victims[number] = Victim(self.server)
             self.stopped.wait(0.005)
 
-    def kill(self, victims):
+    def strike(self, victims):
+        when, deadly = self.next_strike
+        self.next_strike = None if self.interval is None else (when + self.interval, True)
         victim = random.choice(victims)
         deadline = time.monotonic() + random.random() * 0.0005  # somewhere in its batch
         while time.monotonic() < deadline:
             pass
+        if not deadly:
+            return
         self.kills[victim.pid] = monotonic_us()
         os.kill(victim.pid, signal.SIGKILL)
 
@@ -235,33 +249,6 @@ def many_deaths(server, effort):
     return ManyDeaths(deaths, rows[True], rows[False])
 
 
-# -- One a second.
-
-
-@dataclasses.dataclass
-class Dip:
-    rates: list  # (control, with deaths) of each round
-
-
-def one_death_a_second(server, effort):
-    rates = []
-    for number in range(effort.rounds):
-        pair = []
-        # Whoever comes second has the warmer machine: they take turns.
-        for interval in ((None, 1.0) if number % 2 == 0 else (1.0, None)):
-            with Victims(server, interval) as victims:
-                pair.append((interval, rate_for(server, effort.round_seconds)))
-            collect(server, victims.kills, [])
-        rates.append(tuple(rate for _, rate in sorted(pair, key=lambda p: p[0] is not None)))
-        print(f"one death a second: {rates[-1][0]:,.0f} -> {rates[-1][1]:,.0f}", flush=True)
-    return Dip(rates)
-
-
-def rate_for(server, seconds):
-    probe = server.benchmark("set", OTHERS, 1, keys=KEYS, count=20_000)["rps"]
-    return server.benchmark("set", OTHERS, 1, keys=KEYS, count=int(probe * seconds))["rps"]
-
-
 # -- One death, from outside: the same for both servers.
 
 
@@ -329,11 +316,11 @@ def victims_pid(server, victim):
     return {int(re.search(rb"\bpid=(\d+)", victim.recv(4096))[1])}
 
 
-def outages(server, kill_signal, count):
+def outages(server, kill_signal, count, changes):
     results = []
     for _ in range(count):
-        # The same number of changes since the last time, for redo.
-        server.rate("set", OTHERS, 1)
+        server.checkpoint()
+        server.change(OTHERS, changes)
         results.append(outage(server, kill_signal))
         print(f"{server.name}, {kill_signal.name}: {results[-1][0]:.1f} ms, {results[-1][1]} of "
               f"{OTHERS} others disconnected", flush=True)
@@ -341,11 +328,11 @@ def outages(server, kill_signal, count):
 
 
 def kills(server, effort):
-    return outages(server, signal.SIGKILL, effort.kills)
+    return outages(server, signal.SIGKILL, effort.kills, effort.changes)
 
 
 def wild_deaths(server, effort):
-    return outages(server, signal.SIGSEGV, effort.wild_deaths)
+    return outages(server, signal.SIGSEGV, effort.wild_deaths, effort.changes)
 
 
 def require_sound(server):

@@ -18,6 +18,7 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "compare"))
 
+import dip  # noqa: E402
 import measurements  # noqa: E402
 import page  # noqa: E402
 import servers  # noqa: E402
@@ -25,7 +26,7 @@ import servers  # noqa: E402
 
 def parse_arguments():
     parser = argparse.ArgumentParser(prog="./dev bench recovery", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="a twentieth of the deaths, one round")
+    parser.add_argument("--quick", action="store_true", help="a twentieth of the deaths")
     parser.add_argument("--deaths", type=int, help="default 1000, quick 50")
     parser.add_argument("--output", type=pathlib.Path,
                         help="default bench/results/recovery.md; quick: printed only")
@@ -63,9 +64,10 @@ def main():
         started = time.monotonic()
         results = measurements.Results(
             deaths=measurements.many_deaths(warren, effort),
-            dip=measurements.one_death_a_second(warren, effort),
+            dip=dip.one_death_a_second(warren, effort),
             killed={server.name: measurements.kills(server, effort) for server in running},
-            wild={server.name: measurements.wild_deaths(server, effort) for server in running})
+            wild={server.name: measurements.wild_deaths(server, effort) for server in running},
+            changes=effort.changes)
         measurements.require_sound(warren)
         text = page.write(results, running, load_before)
     if arguments.output is not None:
