@@ -169,7 +169,7 @@ Postmaster::Postmaster(PostmasterParts parts)
       settings_(std::move(parts.settings)),
       pid_file_(std::move(parts.pid_file)),
       pid_file_content_(std::move(parts.pid_file_content)),
-      supervisor_(context_, std::move(parts.private_descriptors)),
+      supervisor_(std::move(parts.private_descriptors)),
       acceptor_(context_, std::move(parts.listeners),
                 [this](UniqueFd socket, const Listener& listener) {
                   OnConnection(std::move(socket), listener);

@@ -21,6 +21,7 @@
 #include "conf/server_settings.h"
 #include "postmaster/crash_restart.h"
 #include "postmaster/postmaster.h"
+#include "postmaster/program_text.h"
 #include "shmem/lock_table.h"
 #include "shmem/segment.h"
 #include "storage/data_directory.h"
@@ -139,6 +140,15 @@ void Announce(const PidFileContent& server) {
               Segment::TotalBytes() >> 20, Segment::HugePages() ? " in huge pages" : "");
 }
 
+void UseHugePagesForCode() {
+  const Result<size_t> moved = MoveProgramTextToHugePages();
+  if (moved.ok()) {
+    log::Info("{} MB of code and constants in huge pages", *moved >> 20);
+  } else {
+    log::Info("code and constants in ordinary pages: {}", moved.error().message);
+  }
+}
+
 // Everything that can fail. The order: what is cheap and fails often first; the lock before
 // anything in the directory is looked at for good; the segment before the store, which lives in it;
 // the store last, because opening marks it as in use.
@@ -151,6 +161,7 @@ Result<int> StartAndRun(ServerSettings server_settings) {
   const std::vector<int> with_own = OpenDescriptors();
   PidFileContent content = DescribeServer(settings, listeners);
   RETURN_IF_ERROR(pid_file.Write(content));
+  if (settings.huge_pages != HugePages::kOff) UseHugePagesForCode();
   RETURN_IF_ERROR(CreateSegment(settings));
   RETURN_IF_ERROR(DataDirectory::Open(settings.data_directory, settings.databases));
   Announce(content);

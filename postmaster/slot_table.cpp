@@ -1,5 +1,6 @@
 #include "postmaster/slot_table.h"
 
+#include <algorithm>
 #include <bit>
 
 #include "base/check.h"
@@ -7,9 +8,11 @@
 namespace warren {
 
 SlotTable::SlotTable(uint32_t slot_count)
-    : free_bits_((slot_count + 63) / 64), counts_(ProcessKinds().size()) {
+    : free_bits_((slot_count + 63) / 64),
+      children_(slot_count),
+      pids_(slot_count),
+      counts_(ProcessKinds().size()) {
   for (SlotIndex slot = 0; slot < slot_count; ++slot) Free(slot);
-  children_.reserve(slot_count);
 }
 
 std::optional<SlotIndex> SlotTable::Take() {
@@ -40,20 +43,27 @@ bool SlotTable::FreeRepaired(FunctionRef<bool(SlotIndex)> repaired) {
 }
 
 void SlotTable::AddChild(const Child& child) {
-  CHECK(children_.emplace(child.pid, child).second, "pid {} is in use already", child.pid);
+  CHECK(FindChild(child.pid) == nullptr, "pid {} is in use already", child.pid);
+  CHECK(pids_[child.owner.slot] == 0, "slot {} has a process already", child.owner.slot);
+  children_[child.owner.slot] = child;
+  pids_[child.owner.slot] = child.pid;
+  ++child_count_;
   ++counts_[static_cast<size_t>(child.kind)];
 }
 
 const Child* SlotTable::FindChild(pid_t pid) const {
-  const auto found = children_.find(pid);
-  return found == children_.end() ? nullptr : &found->second;
+  const auto found = std::ranges::find(pids_, pid);
+  return pid == 0 || found == pids_.end() ? nullptr : &children_[found - pids_.begin()];
 }
 
 void SlotTable::RemoveChild(pid_t pid) {
-  const auto found = children_.find(pid);
-  CHECK(found != children_.end(), "pid {} is unknown", pid);
-  --counts_[static_cast<size_t>(found->second.kind)];
-  children_.erase(found);
+  const Child* const found = FindChild(pid);
+  CHECK(found != nullptr, "pid {} is unknown", pid);
+  const SlotIndex slot = found->owner.slot;
+  --counts_[static_cast<size_t>(found->kind)];
+  --child_count_;
+  pids_[slot] = 0;
+  children_[slot].pid = 0;
 }
 
 }  // namespace warren

@@ -13,7 +13,6 @@
 #include <cstdint>
 #include <optional>
 #include <span>
-#include <unordered_map>
 #include <vector>
 
 #include "base/function_ref.h"
@@ -49,15 +48,20 @@ class SlotTable {
   const Child* FindChild(pid_t pid) const;  // null: not ours
   void RemoveChild(pid_t pid);              // its slot stays taken until Free
 
-  size_t ChildCount() const { return children_.size(); }
+  size_t ChildCount() const { return child_count_; }
   size_t ChildCount(ProcessKind kind) const { return counts_[static_cast<size_t>(kind)]; }
-  const std::unordered_map<pid_t, Child>& children() const { return children_; }
+  // One per slot; those without a pid are nobody.
+  std::span<const Child> children() const { return children_; }
 
  private:
   std::vector<uint64_t> free_bits_;
   size_t free_count_ = 0;
   std::vector<SlotIndex> dead_;
-  std::unordered_map<pid_t, Child> children_;
+  // By slot, and their pids apart, to be searched. The lowest slots are the ones in use: a start
+  // and an end write to two pages of memory, each of which costs a page fault after a fork.
+  std::vector<Child> children_;
+  std::vector<pid_t> pids_;  // 0: none
+  size_t child_count_ = 0;
   std::vector<size_t> counts_;  // by kind
 };
 

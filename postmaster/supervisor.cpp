@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <asio/execution_context.hpp>
 #include <cerrno>
 #include <csignal>
 #include <cstring>
@@ -71,10 +70,8 @@ void CountDeath(ProcessKind kind) {
 
 }  // namespace
 
-Supervisor::Supervisor(asio::execution_context& context,
-                       std::vector<DescriptorRange> postmaster_only)
-    : context_(context),
-      postmaster_only_(std::move(postmaster_only)),
+Supervisor::Supervisor(std::vector<DescriptorRange> postmaster_only)
+    : postmaster_only_(std::move(postmaster_only)),
       slots_(static_cast<uint32_t>(Segment::Procs().size())) {}
 
 Status Supervisor::Start(ProcessKind kind, FunctionRef<int()> body) {
@@ -87,7 +84,6 @@ Status Supervisor::Start(ProcessKind kind, FunctionRef<int()> body) {
   const Owner owner = procs.GiveOut(*slot, kind);
   CoverSlot(Segment::Locks(), *slot);  // before the fork: lock owners must see its reader bits
 
-  context_.notify_fork(asio::execution_context::fork_prepare);
   const pid_t postmaster_pid = getpid();
   pid_t pid;
   int fork_error = 0;
@@ -95,13 +91,12 @@ Status Supervisor::Start(ProcessKind kind, FunctionRef<int()> body) {
     const AllSignalsBlocked blocked;
     pid = fork();
     if (pid == 0) {
-      // The child never runs the event loop again, so it is not told (fork_child would rebuild it):
-      // its descriptors are closed with the others of the postmaster.
+      // The child never runs the event loop again and closes its descriptors with the others of the
+      // postmaster, so Asio is not told of the fork: what it would prepare is to rebuild the loop.
       RunChild({postmaster_pid, *slot, kind, postmaster_only_}, body);
     }
     fork_error = errno;
   }
-  context_.notify_fork(asio::execution_context::fork_parent);
 
   if (pid < 0) {
     procs[*slot].life.store(ProcLife::kFree);
@@ -219,13 +214,15 @@ void Supervisor::StartOver() {
 }
 
 void Supervisor::Signal(ProcessKind kind, int signal) const {
-  for (const auto& [pid, child] : slots_.children()) {
-    if (child.kind == kind) kill(pid, signal);
+  for (const Child& child : slots_.children()) {
+    if (child.pid != 0 && child.kind == kind) kill(child.pid, signal);
   }
 }
 
 void Supervisor::SignalAll(int signal) const {
-  for (const auto& [pid, child] : slots_.children()) kill(pid, signal);
+  for (const Child& child : slots_.children()) {
+    if (child.pid != 0) kill(child.pid, signal);
+  }
 }
 
 }  // namespace warren

@@ -20,10 +20,6 @@
 #include "postmaster/slot_table.h"
 #include "postmaster/unresponsive.h"
 
-namespace asio {
-class execution_context;
-}
-
 namespace warren {
 
 struct ChildEnd {
@@ -35,8 +31,8 @@ struct ChildEnd {
 
 class Supervisor {
  public:
-  // `context` is told of each fork; `postmaster_only` is closed in each child.
-  Supervisor(asio::execution_context& context, std::vector<DescriptorRange> postmaster_only);
+  // `postmaster_only` is closed in each child.
+  explicit Supervisor(std::vector<DescriptorRange> postmaster_only);
 
   // Forks a process of `kind` that runs `body`. kBusy: no slot is free (for a backend: but those
   // that are kept for auxiliary processes); kIo: no process could be made.
@@ -76,7 +72,6 @@ class Supervisor {
   void GiveUpSlot(const ChildEnd& end);
   void NoteStopped(const Child& child, int wait_status);
 
-  asio::execution_context& context_;
   std::vector<DescriptorRange> postmaster_only_;
   SlotTable slots_;
   DeathBreaker death_breaker_;

@@ -13,18 +13,19 @@ bool IsToldToEnd(const Child& child) {
 
 }  // namespace
 
-std::optional<int64_t> EndRequests::Look(const Children& children, int64_t now_ms,
+std::optional<int64_t> EndRequests::Look(std::span<const Child> children, int64_t now_ms,
                                          FunctionRef<void(const Child&)> too_late) {
   std::erase_if(told_, [&](const auto& entry) {
-    const auto child = children.find(entry.first);
-    return child == children.end() ||
-           child->second.owner.generation != entry.second.generation;  // a pid used again
+    // With the generation, since a pid is used again.
+    return std::ranges::none_of(children, [&](const Child& child) {
+      return child.pid == entry.first && child.owner.generation == entry.second.generation;
+    });
   });
   std::optional<int64_t> next_ms;
-  for (const auto& [pid, child] : children) {
-    if (!IsToldToEnd(child)) continue;
-    Told& told =
-        told_.try_emplace(pid, Told{child.owner.generation, now_ms + kEndGraceMs}).first->second;
+  for (const Child& child : children) {
+    if (child.pid == 0 || !IsToldToEnd(child)) continue;
+    Told& told = told_.try_emplace(child.pid, Told{child.owner.generation, now_ms + kEndGraceMs})
+                     .first->second;
     if (told.killed) continue;
     if (now_ms >= told.deadline_ms) {
       told.killed = true;

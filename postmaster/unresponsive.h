@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <unordered_map>
 
 #include "base/function_ref.h"
@@ -21,11 +22,9 @@ inline constexpr int64_t kEndGraceMs = 5000;
 
 class EndRequests {
  public:
-  using Children = std::unordered_map<pid_t, Child>;
-
-  // Looks who has been told to end; `too_late` is called once for each whose time is up. Returns
-  // how long until the next one's is.
-  std::optional<int64_t> Look(const Children& children, int64_t now_ms,
+  // Looks who of `children` (those without a pid are nobody) has been told to end; `too_late` is
+  // called once for each whose time is up. Returns how long until the next one's is.
+  std::optional<int64_t> Look(std::span<const Child> children, int64_t now_ms,
                               FunctionRef<void(const Child&)> too_late);
 
  private:

@@ -146,7 +146,7 @@ TEST_CASE("an exception that nobody caught is a clean death unless locks are hel
 TEST_CASE("one that was told to end is killed once, when its time is up") {
   const test::SegmentWorld world;
   const Owner owner = Segment::Procs().GiveOut(1, ProcessKind::kBackend);
-  const EndRequests::Children children = {{77, Child{.pid = 77, .owner = owner}}};
+  const std::vector<Child> children = {Child{}, Child{.pid = 77, .owner = owner}};
   EndRequests requests;
   int killed = 0;
   const auto look = [&](int64_t now_ms) {
