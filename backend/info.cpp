@@ -139,6 +139,7 @@ void Checkpoints(Lines& lines) {
   lines.Add("rdb_last_cow_size", 0);
   lines.Add("checkpoints_timed", checkpoints.timed.load());
   lines.Add("checkpoints_log_size", checkpoints.sized.load());
+  lines.Add("checkpoints_after_redo", checkpoints.after_redo.load());
   lines.Add("checkpoints_requested", checkpoints.asked.load());
   lines.Add("checkpoints_completed", checkpoints.completed.load());
 }

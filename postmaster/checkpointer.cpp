@@ -18,22 +18,32 @@
 namespace warren {
 namespace {
 
-constexpr int64_t kPauseMs = 50;  // one pause of a spread checkpoint
+constexpr int64_t kPauseMs = 50;  // one pause of a checkpoint that makes some
 constexpr int64_t kRetryAfterFailureMs = 5000;
+// Less is made again faster than the server starts, and the next start adds to it.
+constexpr uint64_t kRedoWorthACheckpoint = uint64_t{1} << 20;
+constexpr uint32_t kGentlePages = 128;  // 1 MiB from pause to pause
+
+enum class Speed : uint8_t {
+  kFull,    // somebody may be waiting
+  kGentle,  // as soon as can be without being in anybody's way: at most 20 MB/s
+  kSpread,  // over the time and the log until the next one
+};
 
 class Checkpointer {
  public:
   void RunIfDue() {
     const uint64_t requested = state_.requests.requested.load();
     if (state_.requests.Outstanding()) {
-      return Run("asked for", state_.asked, requested, /*spread=*/false);
+      return Run("asked for", state_.asked, requested, Speed::kFull);
     }
     if (Wal::InsertPosition() == idle_at_ || MonotonicMs() < not_before_ms_) return;
+    if (WouldRedoAgain()) return Run("after redo", state_.after_redo, requested, Speed::kGentle);
     if (LogSinceCheckpoint() >= LogBetweenCheckpoints()) {
-      return Run("log size", state_.sized, requested, /*spread=*/true);
+      return Run("log size", state_.sized, requested, Speed::kSpread);
     }
     if (MonotonicMs() - last_begin_ms_ >= GetSettings().checkpoint_timeout_ms) {
-      return Run("time", state_.timed, requested, /*spread=*/true);
+      return Run("time", state_.timed, requested, Speed::kSpread);
     }
   }
 
@@ -44,7 +54,8 @@ class Checkpointer {
     if (state_.requests.Outstanding()) return 0;
     const int64_t timeout_ms = GetSettings().checkpoint_timeout_ms;
     if (Wal::InsertPosition() == idle_at_) return timeout_ms;
-    const int64_t due_ms = std::max(last_begin_ms_ + timeout_ms, not_before_ms_);
+    const int64_t timed_ms = WouldRedoAgain() ? 0 : last_begin_ms_ + timeout_ms;
+    const int64_t due_ms = std::max(timed_ms, not_before_ms_);
     return std::max(due_ms - MonotonicMs(), int64_t{kPauseMs});
   }
 
@@ -55,8 +66,15 @@ class Checkpointer {
     return Wal::InsertPosition() - Segment::Wal().redo_point.load();
   }
 
+  // No checkpoint has been completed since redo, and a crash now would repeat it.
+  static bool WouldRedoAgain() {
+    const WalState& wal = Segment::Wal();
+    const Lsn begin = wal.redo_begin.load();
+    return wal.redo_point.load() == begin && wal.redo_at.load() - begin >= kRedoWorthACheckpoint;
+  }
+
   void Run(std::string_view reason, std::atomic<uint64_t>& counter, uint64_t requested,
-           bool spread) {
+           Speed speed) {
     last_begin_ms_ = MonotonicMs();
     AddOne(counter);
     const int64_t begun_us = WallClockUs();
@@ -66,7 +84,8 @@ class Checkpointer {
     const uint64_t keep_segments = GetSettings().wal_keep_size_bytes / kSegmentBytes;
     const auto summary = DataDirectory::Checkpoint(
         [&](uint32_t written, uint32_t to_write) {
-          if (spread) Pace(written, to_write, requested);
+          if (speed == Speed::kSpread) Pace(written, to_write, requested);
+          if (speed == Speed::kGentle) Rest(written, requested);
         },
         keep_segments);
     state_.running.store(0);
@@ -88,11 +107,24 @@ class Checkpointer {
     StoreAfter(state_.requests.done, requested);
   }
 
-  // Waits while the writing is ahead of both the clock and the log, until somebody is in a hurry:
-  // asks for more than what was asked for when this checkpoint began.
-  void Pace(uint32_t written, uint32_t to_write, uint64_t requested) {
+  // Somebody asks for more than what was asked for when this checkpoint began.
+  bool Hurried(uint64_t requested) const {
+    return Latch::TerminateRequested() || state_.requests.requested.load() != requested;
+  }
+
+  static void Pause() {
+    Latch::Wait(kPauseMs);
+    BeginAuxiliaryRound();
+  }
+
+  void Rest(uint32_t written, uint64_t requested) const {
+    if (written % kGentlePages == 0 && !Hurried(requested)) Pause();
+  }
+
+  // Waits while the writing is ahead of both the clock and the log, until somebody is in a hurry.
+  void Pace(uint32_t written, uint32_t to_write, uint64_t requested) const {
     const double done = static_cast<double>(written) / std::max(to_write, 1u);
-    while (!Latch::TerminateRequested() && state_.requests.requested.load() == requested) {
+    while (!Hurried(requested)) {
       const Settings& settings = GetSettings();
       const double target = static_cast<double>(settings.checkpoint_completion_target) / 100;
       const double time = static_cast<double>(MonotonicMs() - last_begin_ms_) /
@@ -101,8 +133,7 @@ class Checkpointer {
           static_cast<double>(Wal::InsertPosition() - Segment::Wal().checkpoint_start) /
           static_cast<double>(LogBetweenCheckpoints());
       if (done * target <= std::max(time, log)) return;
-      Latch::Wait(kPauseMs);
-      BeginAuxiliaryRound();
+      Pause();
     }
   }
 

@@ -16,7 +16,8 @@ struct CheckpointRequests {
       last_done_us;             // WallClockUs of the last complete one, or of the server's start
   std::atomic<uint64_t> timed;  // begun because of checkpoint_timeout
   std::atomic<uint64_t> sized;  // because of max_wal_size
-  std::atomic<uint64_t> asked;  // because of a request
+  std::atomic<uint64_t> after_redo;  // because redo at the start was long
+  std::atomic<uint64_t> asked;       // because of a request
   std::atomic<uint64_t> completed;
   std::atomic<uint32_t> last_failed;       // 1: the last one ended with an error
   std::atomic<int64_t> begun_us;           // WallClockUs of the one under way or the last one
