@@ -35,6 +35,26 @@ bool LockIfHolds(BufferIndex buffer, PageNo page_no, LockMode mode) NO_THREAD_SA
   return AcquireExclusiveWhile(ContentLock(buffer), same_page);
 }
 
+// The page's buffer, locked, if it is in memory.
+BufferIndex LockIfCached(PageNo page_no, LockMode mode) NO_THREAD_SAFETY_ANALYSIS {
+  for (;;) {
+    const BufferIndex buffer = FindBuffer(page_no);
+    if (buffer == kNoBuffer) return kNoBuffer;
+    if (!LockIfHolds(buffer, page_no, mode)) continue;
+    if (Descriptor(buffer).Load().valid()) {
+      Stats::Add(StatId::kBufferHits);
+      NoteUsage(Descriptor(buffer));
+      return buffer;
+    }
+    if (mode == LockMode::kShared) {
+      ReleaseShared(ContentLock(buffer));
+    } else {
+      ReleaseExclusive(ContentLock(buffer));
+    }
+    return kNoBuffer;
+  }
+}
+
 // TakeVictim, which a process that holds nothing repeats for a while when all are in use: whoever
 // holds buffers waits for nobody that could wait for this one.
 Result<BufferIndex> WaitForVictim() {
@@ -156,21 +176,20 @@ bool BufferCache::IsUnchanged(BufferIndex buffer, PageNo page_no, Lsn lsn) noexc
 
 void BufferCache::SetLogFlushHook(Status (*flush_log)(Lsn lsn)) { SetBufferLogFlush(flush_log); }
 
-bool BufferCache::FindShared(PageNo page_no, SharedPage* page) NO_THREAD_SAFETY_ANALYSIS {
+bool BufferCache::FindShared(PageNo page_no, SharedPage* page) {
   DCHECK(!page->held());
-  for (;;) {
-    const BufferIndex buffer = FindBuffer(page_no);
-    if (buffer == kNoBuffer) return false;
-    if (!LockIfHolds(buffer, page_no, LockMode::kShared)) continue;
-    if (!Descriptor(buffer).Load().valid()) {
-      ReleaseShared(ContentLock(buffer));
-      return false;
-    }
-    Stats::Add(StatId::kBufferHits);
-    NoteUsage(Descriptor(buffer));
-    *page = SharedPage(buffer, page_no, g_buffer_pool.Page(buffer));
-    return true;
-  }
+  const BufferIndex buffer = LockIfCached(page_no, LockMode::kShared);
+  if (buffer == kNoBuffer) return false;
+  *page = SharedPage(buffer, page_no, g_buffer_pool.Page(buffer));
+  return true;
+}
+
+bool BufferCache::FindExclusive(PageNo page_no, ExclusivePage* page) {
+  DCHECK(!page->held());
+  const BufferIndex buffer = LockIfCached(page_no, LockMode::kExclusive);
+  if (buffer == kNoBuffer) return false;
+  *page = ExclusivePage(buffer, page_no, g_buffer_pool.Page(buffer));
+  return true;
 }
 
 Result<SharedPage> BufferCache::GetSharedSlow(PageNo page_no) {

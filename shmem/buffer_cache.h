@@ -114,6 +114,7 @@ class BufferCache {
   // The page if it is in memory already: the cheap part of GetShared, for callers that can do
   // without a Result. May sleep for the content lock, not for the disk. `page` must be empty.
   static bool FindShared(PageNo page_no, SharedPage* page);
+  static bool FindExclusive(PageNo page_no, ExclusivePage* page);
 
   // For a page whose old content does not matter (just allocated, perhaps still cached from a
   // former life): not read, bytes all zero, dirty.

@@ -10,6 +10,7 @@
 #include "shmem/buffer_pool.h"
 #include "shmem/fault_table.h"
 #include "shmem/incident.h"
+#include "shmem/leaf_hint_table.h"
 #include "shmem/lock_pool.h"
 #include "shmem/lock_table.h"
 #include "shmem/shared_mapping.h"
@@ -81,6 +82,7 @@ enum Structure : size_t {
   kBufferMappingHeads,
   kBufferMappingLocks,
   kClockHand,
+  kLeafHints,
   kBufferPages,
   kStructureCount
 };
@@ -340,6 +342,15 @@ constexpr std::array<StructureRow, kStructureCount> kSharedStructures = {{
      .bytes = [](const Config&) { return sizeof(ClockHand); },
      .init = [](std::byte* at, const Config&) { InitArray<ClockHand>(at, 1); },
      .help = "where the next look for a victim begins"},
+    {.id = kLeafHints,
+     .name = "leaf_hints",
+     .alignment = kLine,
+     .bytes =
+         [](const Config& config) {
+           return LeafHintCount(config.buffer_count) * sizeof(std::atomic<PageNo>);
+         },
+     .init = LeaveZero,
+     .help = "in which leaf a key with such a hash was found last"},
     {.id = kBufferPages,
      .name = "buffer_pages",
      .alignment = kPageBytes,
@@ -434,6 +445,8 @@ Status Segment::Create(const SegmentConfig& config) {
   for (const StructureRow& row : kSharedStructures) row.init(At(row.id), config);
   g_buffer_pool = MakeBufferPool(config);
   g_lock_pool = MakeLockPool(config);
+  g_leaf_hint_table = {.mask = LeafHintCount(config.buffer_count) - 1,
+                       .pages = reinterpret_cast<std::atomic<PageNo>*>(At(kLeafHints))};
   g_slot_describer = DescribeSlot;
   return {};
 }
@@ -457,6 +470,7 @@ void Segment::Destroy() {
   g_slot_describer = nullptr;
   g_buffer_pool = {};
   g_lock_pool = {};
+  g_leaf_hint_table = {};
   g_segment = {};
 }
 

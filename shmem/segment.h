@@ -59,6 +59,9 @@ struct DatabaseCounts {
   // Raised under the root's and the catalog's lock, before and after the database is emptied
   // (KeyStamp, storage/store.h).
   std::atomic<uint64_t> flushes;
+  // Of the tree that is there now, or will be: raised under the WAL insert lock with the record
+  // that takes the former one away.
+  std::atomic<uint32_t> incarnation;
 };
 
 // What the slot's commit may still use when the disk is full (storage/commit_reserve.h).

@@ -24,8 +24,7 @@ class KeyChanger {
 
  private:
   Result<Step> Attempt() {
-    ASSIGN_OR_RETURN(ExclusivePage leaf,
-                     FindNodeExclusive(change_.database, 0, {SearchTarget::kAt, change_.key}));
+    ASSIGN_OR_RETURN(ExclusivePage leaf, FindLeafExclusive(change_.database, change_.key));
     if (!leaf.held()) {
       return change_.kind == CommitOp::kPut ? CreateRoot(change_.database) : NotStored();
     }

@@ -158,6 +158,15 @@ Status CheckNothingIsCutOff() {
   return {};
 }
 
+// After redo: what the counts of a tree that was dropped before the log began don't say.
+Status LoadIncarnations() {
+  for (uint32_t database = 0; database < Segment::Config().database_count; ++database) {
+    ASSIGN_OR_RETURN(const CatalogEntry entry, ReadCatalogEntry(database));
+    Segment::Database(database).incarnation.store(entry.incarnation);
+  }
+  return {};
+}
+
 Status StoreRedoBeginAs(DirectoryState state, Lsn redo_begin) {
   ControlData control = g_control;
   control.state = state;
@@ -304,6 +313,7 @@ Status DataDirectory::Recover() {
   RETURN_IF_ERROR(WalSegments::SyncFrom(SegmentOf(g_control.redo_begin)));
   ASSIGN_OR_RETURN(const RedoSummary summary, RedoFromCheckpoint());
   RETURN_IF_ERROR(CheckNothingIsCutOff());
+  RETURN_IF_ERROR(LoadIncarnations());
   // The images in the log since `redo_begin` stay good: the log goes on, and redo would begin
   // there.
   WalState& state = Segment::Wal();

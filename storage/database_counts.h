@@ -41,6 +41,9 @@ inline void PlanCounts(RecordHeader& record, int keys_delta, int expires_delta) 
 inline void StoreCounts(const RecordHeader& record) {
   if ((record.flags & kCountsFlag) == 0) return;
   DatabaseCounts& counts = Segment::Database(record.database);
+  if (record.type == RecordType::kDropTree) {
+    counts.incarnation.store(record.incarnation, std::memory_order_release);
+  }
   counts.keys.store(TaggedCount(record.incarnation, record.keys_after), std::memory_order_relaxed);
   counts.expires.store(TaggedCount(record.incarnation, record.expires_after),
                        std::memory_order_relaxed);

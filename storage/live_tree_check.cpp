@@ -258,6 +258,11 @@ Result<std::optional<uint32_t>> CheckRoot(LiveReport& report, uint32_t database)
                                         "names page {}",
                                         database, entry.root));
     }
+    const uint32_t counted_for = Segment::Database(database).incarnation.load();
+    if (entry.incarnation != counted_for) {
+      report.faults.Add(fmt::format("database {} has incarnation {}, shared memory says {}",
+                                    database, entry.incarnation, counted_for));
+    }
     return Step::kDone;
   });
   if (status.ok()) return level;

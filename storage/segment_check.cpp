@@ -14,6 +14,7 @@
 #include "shmem/lock_pool.h"
 #include "shmem/lock_table.h"
 #include "shmem/segment.h"
+#include "storage/database_counts.h"
 #include "storage/mini_transaction.h"
 
 namespace warren {
@@ -169,6 +170,11 @@ Status CheckDatabaseCounts() {
     if (ended > counts.commits_begun.load()) {
       return Wrong("database {}: {} commits have ended, fewer have begun", database, ended);
     }
+    const uint32_t incarnation = counts.incarnation.load();
+    if (counts.keys.load() >> kCountBits != (incarnation & 0xffff)) {
+      return Wrong("database {}: its keys are counted for another incarnation than {}", database,
+                   incarnation);
+    }
   }
   return {};
 }
@@ -266,6 +272,7 @@ constexpr std::array kChecks = {
     SegmentCheck{"buffer_mapping_heads", nullptr, kCache},
     SegmentCheck{"buffer_mapping_locks", CheckMappingLocks},
     SegmentCheck{"buffer_clock", nullptr, "a place to begin to look at; any value is right"},
+    SegmentCheck{"leaf_hints", nullptr, "hints of leaves, which whoever follows one verifies"},
     SegmentCheck{"buffer_pages", nullptr, "pages, which CHECK walks through tree by tree"},
 };
 

@@ -51,7 +51,7 @@ class Reader {
       : database_(database), key_(key), now_ms_(now_ms), need_(need), look_(look), stamp_(stamp) {}
 
   Result<Step> Attempt(Callback read) {
-    ASSIGN_OR_RETURN(SharedPage leaf, FindNodeShared(database_, 0, {SearchTarget::kAt, key_}));
+    ASSIGN_OR_RETURN(SharedPage leaf, FindLeafShared(database_, key_));
     // While the leaf is locked. Without a leaf: who commits meanwhile is not seen by anybody yet.
     if (kLooks && look_ == LockLook::kLook && !WARREN_SEEDED_BUG(no_read_look) &&
         LockTable::ReadConflicts(database_, key_)) {
@@ -175,8 +175,7 @@ class Modifier {
 
   Result<Step> Attempt() {
     phase_ = Phase::kDone;
-    ASSIGN_OR_RETURN(ExclusivePage leaf,
-                     FindNodeExclusive(database_, 0, {SearchTarget::kAt, key_}));
+    ASSIGN_OR_RETURN(ExclusivePage leaf, FindLeafExclusive(database_, key_));
     // Each time anew: whoever was granted the key since the leaf was let go keeps us out.
     if (kLooks && look_ == LockLook::kLook && !SkipsLook() &&
         LockTable::WriteConflicts(database_, key_)) {

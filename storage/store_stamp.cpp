@@ -22,16 +22,14 @@ bool Store::Unchanged(const LeafStamp& stamp) noexcept {
   if (stamp.buffer == kNoBuffer) {
     return Segment::Database(stamp.page_no).keys.load() == stamp.lsn;
   }
-  // The count bears the incarnation of the tree that is there now.
-  const uint64_t keys = Segment::Database(stamp.database).keys.load();
-  if (keys >> kCountBits != (stamp.incarnation & 0xffff)) return false;
+  if (Segment::Database(stamp.database).incarnation.load() != stamp.incarnation) return false;
   return BufferCache::IsUnchanged(stamp.buffer, stamp.page_no, stamp.lsn);
 }
 
 Result<KeyStamp> Store::Stamp(uint32_t database, std::string_view key, int64_t now_ms) {
   KeyStamp stamp;
   RETURN_IF_ERROR(RunSteps([&]() -> Result<Step> {
-    ASSIGN_OR_RETURN(const SharedPage leaf, FindNodeShared(database, 0, {SearchTarget::kAt, key}));
+    ASSIGN_OR_RETURN(const SharedPage leaf, FindLeafShared(database, key));
     // With the leaf locked: nobody is between raising the counter and erasing the key.
     stamp = {.removals = Segment::KeyRemovals(KeyTag(database, key).hash).load(),
              .flushes = Segment::Database(database).flushes.load()};

@@ -1,6 +1,8 @@
 #include "storage/tree.h"
 
+#include "shmem/stats.h"
 #include "storage/data_file.h"
+#include "storage/leaf_hint.h"
 
 namespace warren {
 namespace {
@@ -90,6 +92,27 @@ Result<Page> FindNode(uint32_t database, uint32_t level, const SearchTarget& tar
   }
 }
 
+bool FindInCache(PageNo page_no, SharedPage* page) {
+  return BufferCache::FindShared(page_no, page);
+}
+bool FindInCache(PageNo page_no, ExclusivePage* page) {
+  return BufferCache::FindExclusive(page_no, page);
+}
+
+template <typename Page>
+Result<Page> FindLeaf(uint32_t database, std::string_view key) {
+  const LeafHint hint(database, key);
+  Page leaf;
+  if (hint.page_no() != kNoPage && FindInCache(hint.page_no(), &leaf)) {
+    if (LeafHint::IsLeafOf(NodeView(leaf.bytes()), database, key)) return leaf;
+    leaf.Release();
+  }
+  Stats::Add(StatId::kTreeDescents);
+  ASSIGN_OR_RETURN(leaf, FindNode<Page>(database, 0, {SearchTarget::kAt, key}, nullptr));
+  if (leaf.held()) hint.Set(leaf.page_no());
+  return leaf;
+}
+
 }  // namespace
 
 Status CheckIsNode(const PageHeader& page, PageNo page_no, const ExpectedNode& expected) {
@@ -153,6 +176,14 @@ Result<SharedPage> FindNodeShared(uint32_t database, uint32_t level, const Searc
 Result<ExclusivePage> FindNodeExclusive(uint32_t database, uint32_t level,
                                         const SearchTarget& target) {
   return FindNode<ExclusivePage>(database, level, target, nullptr);
+}
+
+Result<SharedPage> FindLeafShared(uint32_t database, std::string_view key) {
+  return FindLeaf<SharedPage>(database, key);
+}
+
+Result<ExclusivePage> FindLeafExclusive(uint32_t database, std::string_view key) {
+  return FindLeaf<ExclusivePage>(database, key);
 }
 
 }  // namespace warren

@@ -37,6 +37,11 @@ Result<SharedPage> FindNodeShared(uint32_t database, uint32_t level, const Searc
 Result<ExclusivePage> FindNodeExclusive(uint32_t database, uint32_t level,
                                         const SearchTarget& target);
 
+// The leaf in whose range `key` lies, or a page not held if the database has no tree: by its hint
+// (leaf_hint.h), without the nodes above, where that leads to it.
+Result<SharedPage> FindLeafShared(uint32_t database, std::string_view key);
+Result<ExclusivePage> FindLeafExclusive(uint32_t database, std::string_view key);
+
 // What a page must be, where a link led to it.
 struct ExpectedNode {
   uint32_t database;

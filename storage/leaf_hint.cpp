@@ -1,0 +1,26 @@
+#include "storage/leaf_hint.h"
+
+#include <span>
+
+#include "base/checksum.h"
+#include "shmem/segment.h"
+
+namespace warren {
+
+LeafHint::LeafHint(uint32_t database, std::string_view key)
+    : place_(g_leaf_hint_table.pages[Checksum64(std::as_bytes(std::span(key)), database) &
+                                     g_leaf_hint_table.mask]) {}
+
+bool LeafHint::IsLeafOf(NodeView page, uint32_t database, std::string_view key) {
+  const PageHeader& header = page.page();
+  if (header.type != PageType::kLeaf || header.database != database) return false;
+  // Raised with the record that takes a tree away, before the pages that make it garbage are let
+  // go: whoever may free this one lets us see it first.
+  const auto& incarnation = Segment::Database(database).incarnation;
+  if (header.incarnation != incarnation.load(std::memory_order_acquire)) return false;
+  // An empty leaf may have been unlinked, and one that has been is empty for good.
+  return page.count() != 0 && CompareKeys(page.Key(0), key) <= 0 &&
+         !page.MustMoveRight({SearchTarget::kAt, key});
+}
+
+}  // namespace warren
