@@ -150,22 +150,37 @@ RequestParser::Outcome RequestParser::NextInline() {
 
 // The line from line_ to the next CR LF, without them and its first byte; then scan_ and line_ are
 // behind it. Else scan_ is where to look next time.
-bool RequestParser::ReadLengthLine(std::string_view* digits) {
+// Most are of a few digits and wholly there.
+bool RequestParser::ReadShortLength(std::optional<int64_t>* length) {
+  constexpr size_t kMostDigits = 4;
+  const std::string_view line(buffer_ + scan_, end_ - scan_);
+  if (scan_ != line_ || line.size() < 1 + kMostDigits + 2) return false;
+  int64_t value = 0;
+  size_t at = 1;
+  for (; at <= kMostDigits && line[at] >= '0' && line[at] <= '9'; ++at)
+    value = value * 10 + (line[at] - '0');
+  if (at == 1 || line[at] != '\r' || (line[1] == '0' && at > 2)) return false;
+  *length = value;
+  scan_ += at + 2;
+  return true;
+}
+
+bool RequestParser::ReadLength(std::optional<int64_t>* length) {
+  if (ReadShortLength(length)) return true;
   const auto* cr = static_cast<const char*>(memchr(buffer_ + scan_, '\r', end_ - scan_));
   scan_ = cr != nullptr ? static_cast<size_t>(cr - buffer_) : end_;
   if (cr == nullptr || scan_ + 1 >= end_) return false;
-  *digits = {buffer_ + line_ + 1, std::max(scan_, line_ + 1) - line_ - 1};
+  *length = ParseLength({buffer_ + line_ + 1, std::max(scan_, line_ + 1) - line_ - 1});
   scan_ += 2;
   return true;
 }
 
 RequestParser::Outcome RequestParser::ReadCount(const RequestLimits& limits) {
-  std::string_view digits;
-  if (!ReadLengthLine(&digits)) {
+  std::optional<int64_t> count;
+  if (!ReadLength(&count)) {
     if (scan_ - line_ > kMaxLineBytes) return Fail("too big mbulk count string");
     return Outcome::kNeedMore;
   }
-  const auto count = ParseLength(digits);
   if (!count || *count > kMaxArguments) return Fail("invalid multibulk length");
   if (*count > kMaxUnauthenticatedArguments && !limits.authenticated) {
     return Fail("unauthenticated multibulk length");
@@ -176,13 +191,12 @@ RequestParser::Outcome RequestParser::ReadCount(const RequestLimits& limits) {
 }
 
 RequestParser::Outcome RequestParser::ReadBulkLength(const RequestLimits& limits) {
-  std::string_view digits;
-  if (!ReadLengthLine(&digits)) {
+  std::optional<int64_t> bytes;
+  if (!ReadLength(&bytes)) {
     if (scan_ - line_ > kMaxLineBytes) return Fail("too big bulk count string");
     return Outcome::kNeedMore;
   }
   if (buffer_[line_] != '$') return Fail(fmt::format("expected '$', got '{}'", buffer_[line_]));
-  const auto bytes = ParseLength(digits);
   if (!bytes || *bytes < 0 || static_cast<uint64_t>(*bytes) > limits.bulk_bytes) {
     return Fail("invalid bulk length");
   }

@@ -16,6 +16,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -76,7 +77,9 @@ class RequestParser {
   Outcome NextMultibulk(const RequestLimits& limits);
   Outcome ReadCount(const RequestLimits& limits);
   Outcome ReadBulkLength(const RequestLimits& limits);
-  bool ReadLengthLine(std::string_view* digits);
+  // The number behind '*' or '$' (nothing if it is none); false if its line is not there in full.
+  bool ReadLength(std::optional<int64_t>* length);
+  bool ReadShortLength(std::optional<int64_t>* length);
   Outcome Finish(size_t request_end);
   void ResetRequest();
   void MakeRoom(size_t bytes);
