@@ -25,18 +25,26 @@ constexpr ssize_t kBatchBytes = 384;
 constexpr uint32_t kVainSpins = 4;
 constexpr uint32_t kSpinAgainEvery = 64;
 constexpr uint32_t kRecountEvery = 4096;
+// A client that comes for a command or two is gone before its process needs to be prepared for
+// more: from this wait on it is.
+constexpr uint32_t kWaitsOfVisitors = 3;
 
 int32_t ProcessorCount() {
   cpu_set_t set;
   return sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : 1;
 }
 
+// As it was when the program began; whoever stays counts again.
+const int32_t g_processors = ProcessorCount();
+
 }  // namespace
 
-ClientWait::ClientWait() : processors_(ProcessorCount()) {
+ClientWait::ClientWait() : processors_(g_processors) { SetWorking(true); }
+
+void ClientWait::NoteThatItStays() {
+  processors_ = ProcessorCount();
   const sched_param parameter{};
   sched_setscheduler(0, SCHED_BATCH, &parameter);  // refused in some containers: then without
-  SetWorking(true);
 }
 
 ClientWait::~ClientWait() { SetWorking(false); }
@@ -61,6 +69,7 @@ void ClientWait::Recount() {
 }
 
 ClientWait::Way ClientWait::Choose() {
+  if (++waits_ == kWaitsOfVisitors) NoteThatItStays();
   switch (GetSettings().wait_policy) {
     case WaitPolicy::kBlock:
       return Way::kSleep;
@@ -72,7 +81,7 @@ ClientWait::Way ClientWait::Choose() {
       break;
   }
   if (!Segment::Exists()) return Way::kSleep;
-  if (++waits_ % kRecountEvery == 0) Recount();
+  if (waits_ % kRecountEvery == 0) Recount();
   // One processor is left for the client, if it is on this machine.
   const int32_t working = Segment::Server().working_backends.load(std::memory_order_relaxed);
   if (working >= processors_) return batch_ ? Way::kSleep : Way::kYield;

@@ -25,8 +25,8 @@ namespace warren {
 
 class ClientWait {
  public:
-  // Counts this process as working until it is destroyed. Also asks the kernel to treat it as batch
-  // work: a wake-up does not interrupt whoever runs.
+  // Counts this process as working until it is destroyed. From the third wait on the kernel is also
+  // asked to treat it as batch work: a wake-up does not interrupt whoever runs.
   ClientWait();
   ~ClientWait();
   ClientWait(const ClientWait&) = delete;
@@ -47,6 +47,7 @@ class ClientWait {
   ssize_t Spin(int fd, std::span<char> space);
   ssize_t Sleep(int fd, std::span<char> space);
   static void Recount();
+  void NoteThatItStays();
 
   uint32_t waits_ = 0;
   uint32_t vain_spins_ = 0;  // in a row

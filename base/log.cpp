@@ -11,6 +11,7 @@
 #include <iterator>
 #include <memory>
 
+#include "base/per_process.h"
 #include "base/unique_fd.h"
 #include "base/utf8.h"
 
@@ -88,6 +89,13 @@ void AppendJsonString(Line& line, std::string_view text) {
   line.push_back('"');
 }
 
+// Whose log this is.
+struct ProcessName {
+  std::string_view kind;
+  SlotIndex slot = kNoSlot;
+};
+WARREN_PER_PROCESS constinit ProcessName g_process;
+
 // Turns each message into one line and hands it to one write(2).
 class LineSink final : public spdlog::sinks::sink {
  public:
@@ -113,18 +121,14 @@ class LineSink final : public spdlog::sinks::sink {
     format_ = format;
   }
   void SetFile(UniqueFd file) { file_ = std::move(file); }
-  void SetProcess(std::string_view kind, SlotIndex slot) {
-    kind_ = kind;
-    slot_ = slot;
-  }
 
  private:
   void MakeText(Line& line, const spdlog::details::log_msg& msg) const {
     AppendTime(line, msg.time, false);
     fmt::format_to(std::back_inserter(line), " [{}] ", getpid());
-    if (!kind_.empty()) line.append(kind_);
-    if (slot_ != kNoSlot) fmt::format_to(std::back_inserter(line), " {}", slot_);
-    if (!kind_.empty() || slot_ != kNoSlot) line.push_back(' ');
+    if (!g_process.kind.empty()) line.append(g_process.kind);
+    if (g_process.slot != kNoSlot) fmt::format_to(std::back_inserter(line), " {}", g_process.slot);
+    if (!g_process.kind.empty() || g_process.slot != kNoSlot) line.push_back(' ');
     fmt::format_to(std::back_inserter(line), "{}: ", NameOf(msg.level));
     AppendOneLine(line, {msg.payload.data(), msg.payload.size()});
   }
@@ -133,9 +137,10 @@ class LineSink final : public spdlog::sinks::sink {
     line.append(std::string_view("{\"time\":\""));
     AppendTime(line, msg.time, true);
     fmt::format_to(std::back_inserter(line), "\",\"level\":\"{}\",\"kind\":", NameOf(msg.level));
-    AppendJsonString(line, kind_);
+    AppendJsonString(line, g_process.kind);
     fmt::format_to(std::back_inserter(line), ",\"pid\":{}", getpid());
-    if (slot_ != kNoSlot) fmt::format_to(std::back_inserter(line), ",\"slot\":{}", slot_);
+    if (g_process.slot != kNoSlot)
+      fmt::format_to(std::back_inserter(line), ",\"slot\":{}", g_process.slot);
     line.append(std::string_view(",\"message\":"));
     AppendJsonString(line, {msg.payload.data(), msg.payload.size()});
     line.push_back('}');
@@ -143,8 +148,6 @@ class LineSink final : public spdlog::sinks::sink {
 
   UniqueFd file_;  // none: standard error
   Format format_ = Format::kText;
-  std::string kind_;
-  SlotIndex slot_ = kNoSlot;
 };
 
 struct State {
@@ -189,7 +192,7 @@ Status Reopen() {
   return {};
 }
 
-void SetProcess(std::string_view kind, SlotIndex slot) { GetState().sink->SetProcess(kind, slot); }
+void SetProcess(std::string_view kind, SlotIndex slot) { g_process = {kind, slot}; }
 
 std::string_view LevelName(Level level) { return Row(level).name; }
 

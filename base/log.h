@@ -32,7 +32,7 @@ Status Configure(const Options& options);
 Status Reopen();
 
 // What every line of this process bears: its kind ("postmaster", "backend", ...) and slot (kNoSlot
-// for the postmaster). Called after each fork.
+// for the postmaster). Called after each fork. `kind` is not copied.
 void SetProcess(std::string_view kind, SlotIndex slot);
 
 std::string_view LevelName(Level level);  // "debug", "info", "notice", "warning", "error"

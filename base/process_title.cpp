@@ -7,6 +7,8 @@
 #include <cstddef>
 #include <cstring>
 
+#include "base/per_process.h"
+
 namespace warren {
 namespace {
 
@@ -16,7 +18,7 @@ struct Title {
   size_t base_bytes = 0;   // of title without activity
   size_t shown_bytes = 0;  // in all: what lies beyond is 0
 };
-Title title;
+WARREN_PER_PROCESS Title title;
 
 // The environment and the program's name are used later by libc: they get new homes.
 void MoveEnvironment() {

@@ -8,10 +8,7 @@
 namespace warren {
 
 SlotTable::SlotTable(uint32_t slot_count)
-    : free_bits_((slot_count + 63) / 64),
-      children_(slot_count),
-      pids_(slot_count),
-      counts_(ProcessKinds().size()) {
+    : free_bits_((slot_count + 63) / 64), children_(slot_count), counts_(ProcessKinds().size()) {
   for (SlotIndex slot = 0; slot < slot_count; ++slot) Free(slot);
 }
 
@@ -44,26 +41,26 @@ bool SlotTable::FreeRepaired(FunctionRef<bool(SlotIndex)> repaired) {
 
 void SlotTable::AddChild(const Child& child) {
   CHECK(FindChild(child.pid) == nullptr, "pid {} is in use already", child.pid);
-  CHECK(pids_[child.owner.slot] == 0, "slot {} has a process already", child.owner.slot);
-  children_[child.owner.slot] = child;
-  pids_[child.owner.slot] = child.pid;
+  Child& place = children_[child.owner.slot];
+  CHECK(place.pid == 0, "slot {} has a process already", child.owner.slot);
+  place = child;
+  used_ = std::max(used_, size_t{child.owner.slot} + 1);
   ++child_count_;
   ++counts_[static_cast<size_t>(child.kind)];
 }
 
 const Child* SlotTable::FindChild(pid_t pid) const {
-  const auto found = std::ranges::find(pids_, pid);
-  return pid == 0 || found == pids_.end() ? nullptr : &children_[found - pids_.begin()];
+  const std::span<const Child> used = children();
+  const auto found = std::ranges::find(used, pid, &Child::pid);
+  return pid == 0 || found == used.end() ? nullptr : &*found;
 }
 
 void SlotTable::RemoveChild(pid_t pid) {
   const Child* const found = FindChild(pid);
   CHECK(found != nullptr, "pid {} is unknown", pid);
-  const SlotIndex slot = found->owner.slot;
   --counts_[static_cast<size_t>(found->kind)];
   --child_count_;
-  pids_[slot] = 0;
-  children_[slot].pid = 0;
+  children_[found->owner.slot].pid = 0;
 }
 
 }  // namespace warren

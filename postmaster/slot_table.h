@@ -50,17 +50,17 @@ class SlotTable {
 
   size_t ChildCount() const { return child_count_; }
   size_t ChildCount(ProcessKind kind) const { return counts_[static_cast<size_t>(kind)]; }
-  // One per slot; those without a pid are nobody.
-  std::span<const Child> children() const { return children_; }
+  // By slot; those without a pid are nobody.
+  std::span<const Child> children() const { return {children_.data(), used_}; }
 
  private:
   std::vector<uint64_t> free_bits_;
   size_t free_count_ = 0;
   std::vector<SlotIndex> dead_;
-  // By slot, and their pids apart, to be searched. The lowest slots are the ones in use: a start
-  // and an end write to two pages of memory, each of which costs a page fault after a fork.
+  // By slot; without a pid: nobody. A search costs less than the page fault after each fork that a
+  // hash table beside it would cost, for its being written to.
   std::vector<Child> children_;
-  std::vector<pid_t> pids_;  // 0: none
+  size_t used_ = 0;  // no slot from here on has had a child
   size_t child_count_ = 0;
   std::vector<size_t> counts_;  // by kind
 };

@@ -14,6 +14,7 @@
 #include "conf/settings.h"
 #include "postmaster/child_process.h"
 #include "postmaster/wait_status.h"
+#include "shmem/lock_table.h"
 #include "shmem/segment.h"
 #include "shmem/stats.h"
 
@@ -36,6 +37,17 @@ class AllSignalsBlocked {
  private:
   sigset_t before_;
 };
+
+// With one thread there is nobody who could hold a lock of the C library's just now: making all of
+// them as new, as fork does before and after, is only work, on several pages that each side then
+// has to copy. Sanitizers have to know of each fork.
+pid_t ForkAlone() {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  return fork();
+#else
+  return _Fork();
+#endif
+}
 
 // "backend 1234, slot 5, client 127.0.0.1:50123"
 std::string NameOf(const Child& child) {
@@ -72,7 +84,10 @@ void CountDeath(ProcessKind kind) {
 
 Supervisor::Supervisor(std::vector<DescriptorRange> postmaster_only)
     : postmaster_only_(std::move(postmaster_only)),
-      slots_(static_cast<uint32_t>(Segment::Procs().size())) {}
+      slots_(static_cast<uint32_t>(Segment::Procs().size())) {
+  // Makes what is made at the first use, so that it is there already in each child.
+  (void)LockTable::HeldCount();
+}
 
 Status Supervisor::Start(ProcessKind kind, FunctionRef<int()> body) {
   TakeBackRepaired();
@@ -89,7 +104,7 @@ Status Supervisor::Start(ProcessKind kind, FunctionRef<int()> body) {
   int fork_error = 0;
   {
     const AllSignalsBlocked blocked;
-    pid = fork();
+    pid = ForkAlone();
     if (pid == 0) {
       // The child never runs the event loop again and closes its descriptors with the others of the
       // postmaster, so Asio is not told of the fork: what it would prepare is to rebuild the loop.

@@ -11,6 +11,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/fault_point.h"
+#include "base/per_process.h"
 
 namespace warren {
 namespace {
@@ -22,12 +23,12 @@ constexpr uint32_t kTerminate = 4;
 constexpr std::initializer_list<int> kWakeSignals = {SIGURG, SIGHUP, SIGTERM};
 
 // All process-private; atomics because the handler may run between any two instructions.
-std::atomic<uint32_t> g_pending{0};
-std::atomic<int> g_socket{-1};
-std::atomic<int> g_socket_flags{0};  // of fcntl, without O_NONBLOCK
+WARREN_PER_PROCESS std::atomic<uint32_t> g_pending{0};
+WARREN_PER_PROCESS std::atomic<int> g_socket{-1};
+WARREN_PER_PROCESS std::atomic<int> g_socket_flags{0};  // of fcntl, without O_NONBLOCK
 // May say true of a blocking socket (a handler in the midst of Arm), never false of a non-blocking
 // one.
-std::atomic<bool> g_maybe_nonblocking{false};
+WARREN_PER_PROCESS std::atomic<bool> g_maybe_nonblocking{false};
 static_assert(std::atomic<uint32_t>::is_always_lock_free && std::atomic<int>::is_always_lock_free);
 
 uint32_t BitOf(int signal) {

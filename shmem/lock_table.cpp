@@ -260,10 +260,11 @@ bool TagOrder(const LockTag& a, const LockTag& b) {
   return std::tie(a.kind, a.database, a.hash) < std::tie(b.kind, b.database, b.hash);
 }
 
-void LockTable::BindSelf(SlotIndex slot) {
+// Who waits in this slot needs no clearing: whoever ended its wait has cleared that, and of a dead
+// process DropOwner has, before the slot was given out again.
+void LockTable::BindSelf() {
   t_held.Clear();
   t_has_age = false;
-  g_lock_pool.owners[slot].waits_on.store(0);
 }
 
 Status LockTable::Lock(const LockTag& tag, TxLockMode mode, LockScope scope, const LockWait& wait) {

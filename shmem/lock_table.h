@@ -66,7 +66,7 @@ struct LockWait {
 class LockTable {
  public:
   // The process begins, in its slot, with no locks. For Segment::BindProcess.
-  static void BindSelf(SlotIndex slot);
+  static void BindSelf();
 
   // -- This process's locks. A lock that is held already in a mode at least as strong is granted at
   // once; one in a weaker mode is made stronger (Union).

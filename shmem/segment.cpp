@@ -533,7 +533,7 @@ void Segment::BindProcess(SlotIndex slot) {
   BindLockProc(&Locks(), &proc.locks, slot);
   Stats::BindSelf(slot);
   ProcArray::BindSelf(&proc, slot);
-  LockTable::BindSelf(slot);
+  LockTable::BindSelf();
 }
 
 }  // namespace warren
