@@ -34,7 +34,7 @@ constexpr Mutant kMutants[] = {
     {"cut_not_judged", "vacuum: the file's free end is cut off"},
     {"flushers_not_woken", "begin"},
     {"woken_only_if_held", "set"},
-    {"reader_bit_stays", "get"},
+    {"reader_bit_stays", "get: a key whose time has come"},
     {"repair_not_called", "cache: changed pages go to the file first"},
     {"chains_not_relinked", "cache: changed pages go to the file first"},
     {"entries_not_relinked", "lock"},
