@@ -132,7 +132,8 @@ class Victims(threading.Thread):
     def strike(self, victims):
         when, deadly = self.next_strike
         self.next_strike = None if self.interval is None else (when + self.interval, True)
-        victim = random.choice(victims)
+        # One may have answered its whole batch before it died of the strike before this.
+        victim = random.choice([victim for victim in victims if victim.pid not in self.kills])
         deadline = time.monotonic() + random.random() * 0.0005  # somewhere in its batch
         while time.monotonic() < deadline:
             pass
