@@ -28,6 +28,7 @@ def parse_arguments():
     parser = argparse.ArgumentParser(prog="./dev bench compare", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="one round, fewer figures")
     parser.add_argument("--rounds", type=int, help="default 3, quick 1")
+    parser.add_argument("--goals", action="store_true", help="only figures that a goal is about")
     parser.add_argument("--only", metavar="PATTERN", help="figures whose name matches")
     parser.add_argument("--output", type=pathlib.Path,
                         default=servers.ROOT / "bench/results/latest.md")
@@ -39,8 +40,10 @@ def parse_arguments():
 
 def chosen_figures(arguments):
     pattern = re.compile(arguments.only or "", re.I)
+    in_goals = {name for goal in figures.GOALS for name in (goal.figure, goal.theirs_figure)}
     return [figure for figure in figures.FIGURES
-            if pattern.search(figure.name) and (figure.quick or not arguments.quick)]
+            if pattern.search(figure.name) and (figure.quick or not arguments.quick)
+            and (figure.name in in_goals or not arguments.goals)]
 
 
 def measure(running, chosen, rounds):

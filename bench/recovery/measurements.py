@@ -31,7 +31,7 @@ KEPT_INCIDENTS = 256  # by the server
 class Effort:
     def __init__(self, deaths, quick):
         self.deaths = deaths
-        self.pairs = 10 if quick else 120  # of slices; fewer deaths than KEPT_INCIDENTS
+        self.pairs = 10 if quick else 120  # of seconds with a death and without; fewer than KEPT_INCIDENTS
         # For redo, since a checkpoint: the same number for both servers.
         self.changes = 50_000 if quick else 200_000
         self.kills = 3 if quick else 10

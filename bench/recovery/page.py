@@ -57,13 +57,13 @@ def stalls_table(results):
 
 def dip_table(measured):
     rows = []
-    for name, pairs in (("one death beside none", measured.deaths),
-                        ("like beside like: noise alone", measured.noise)):
+    for name, pairs in (("one death", measured.deaths),
+                        ("none: noise alone", measured.noise)):
         low, high = pairs.interval()
         rows.append([name, str(len(pairs.rates)), f"{pairs.median():.2%}",
                      f"{low:.2%} to {high:.2%}", f"{pairs.together():.2%}"])
-    return report.table(["dip of the commands per second", "pairs of slices", "median",
-                         "95% interval of the median", "all slices together"], rows)
+    return report.table(["dip of the commands per second", "seconds", "median",
+                         "95% interval of the median", "all together"], rows)
 
 
 def outages_table(outages):
@@ -111,11 +111,11 @@ made. Machine: {os.cpu_count()} cores; load average before the start {load_befor
 
 {dip_table(results.dip)}
 
-Neighbouring slices of {dip.SLICE_SECONDS} s under one load that goes on without a break, with one death in its
-middle or with none. Counted is what the server executed, of all its clients: also what the victim lost, and the
-time in which it connected again. It does not repeat what it lost. In a slice without a death the victims and their
-program do the same, but for the kill and the new connection. So the dip is the whole price of a death, the
-victim's own loss included.
+One load that goes on without a break. In the middle of every other second one victim is killed; the quarter of a
+second from then on is compared with the quarter before it, and of a second the dip is a fourth of that. Counted is
+what the server executed, of all its clients: also what the victim lost, and the time in which it connected again. It
+does not repeat what it lost. In a second without a death the victims and their program do the same, but for the kill
+and the new connection. So the dip is the whole price of a death, the victim's own loss included.
 
 ## One backend killed (SIGKILL)
 

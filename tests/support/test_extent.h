@@ -20,4 +20,16 @@ inline uint64_t TestSeed() {
   return given != nullptr ? std::strtoull(given, nullptr, 10) : std::random_device{}();
 }
 
+// Runs `run(number)` for each of so many rounds, then further ones until `enough()`: a machine that
+// is busy with other things lets little happen in each. False if even those did not suffice.
+template <typename Run, typename Enough>
+bool RunRounds(uint64_t rounds, Run run, Enough enough) {
+  constexpr uint64_t kMostFurther = 20;
+  for (uint64_t number = 0; number < rounds || (!enough() && number < rounds + kMostFurther);
+       ++number) {
+    run(number);
+  }
+  return enough();
+}
+
 }  // namespace warren::test
