@@ -3,6 +3,7 @@
 #include "backend/keyspace.h"
 #include "backend/session.h"
 #include "backend/transaction.h"
+#include "shmem/stats.h"
 
 namespace warren {
 namespace {
@@ -30,7 +31,7 @@ Status RunOnce(Session& session, const WantedLocks& wanted, uint64_t max_bytes,
                FunctionRef<Result<BatchEnd>()> body) {
   const LockRelease release;
   LockTable::BeginTransaction();
-  RETURN_IF_ERROR(Transaction::LockAll(session.lock_wait(), wanted));
+  RETURN_IF_ERROR(LockTable::LockAll(wanted, LockScope::kTransaction, session.lock_wait()));
   session.RenewTime();  // the locks may have taken long
   Transaction transaction({}, session.now_ms(), max_bytes);
   Result<BatchEnd> end = BatchEnd::kRollback;
@@ -44,7 +45,23 @@ Status RunOnce(Session& session, const WantedLocks& wanted, uint64_t max_bytes,
   return transaction.Commit();
 }
 
+Status CommitOnce(Session& session, const WantedLocks& wanted, std::span<const CommitOp> ops) {
+  const LockRelease release;
+  LockTable::BeginTransaction();
+  RETURN_IF_ERROR(LockTable::LockAll(wanted, LockScope::kTransaction, session.lock_wait()));
+  session.RenewTime();  // the locks may have taken long
+  return CommitChanges(ops, session.now_ms());
+}
+
 }  // namespace
+
+Status CommitAsBatch(Session& session, const WantedLocks& wanted, std::span<const CommitOp> ops) {
+  for (;;) {
+    Status status = CommitOnce(session, wanted, ops);
+    Stats::Add(status.ok() ? StatId::kTransactionsCommitted : StatId::kTransactionsRolledBack);
+    if (status.ok() || status.error().code != ErrorCode::kDeadlock) return status;
+  }
+}
 
 Status RunAsBatch(Session& session, const WantedLocks& wanted, uint64_t max_bytes,
                   FunctionRef<Result<BatchEnd>()> body) {

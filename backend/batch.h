@@ -7,11 +7,13 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 
 #include "backend/command.h"
 #include "backend/wanted_locks.h"
 #include "base/function_ref.h"
 #include "base/result.h"
+#include "storage/commit.h"
 
 namespace warren {
 
@@ -25,6 +27,10 @@ enum class BatchEnd : uint8_t {
 // the commit: nothing was changed and nothing replied. Either way no lock is kept.
 Status RunAsBatch(Session& session, const WantedLocks& wanted, uint64_t max_bytes,
                   FunctionRef<Result<BatchEnd>()> body);
+
+// Makes changes that are known before, whatever is there, as a batch without a transaction:
+// nothing is read, copied or undone. The views live until it returns. Otherwise as RunAsBatch.
+Status CommitAsBatch(Session& session, const WantedLocks& wanted, std::span<const CommitOp> ops);
 
 // RunAsBatch for one command, replying in any case.
 void RunCommandAsBatch(Session& session, const CommandInfo& info, Args args);

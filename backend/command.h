@@ -41,6 +41,7 @@ enum CommandFlags : uint32_t {
   kNotQueued = 1u << 16,     // runs at once between MULTI and EXEC, too; not shown
   kWhileAborted = 1u << 17,  // runs in an aborted transaction, too; not shown
   kBatch = 1u << 18,         // changes several keys as one (batch.h); not shown
+  kOwnBatch = 1u << 19,      // with kBatch: its handler sees to that itself; not shown
 };
 
 struct CommandInfo {

@@ -72,14 +72,6 @@ Status SetWithTime(Session& session, Args args, TimeForm form) {
   return {};
 }
 
-// Key and value in turn, from args[1] on.
-Status PutPairs(Session& session, Args args) {
-  for (size_t i = 1; i < args.size(); i += 2) {
-    RETURN_IF_ERROR(Put(session, session.database(), args[i], args[i + 1], kNoExpiry));
-  }
-  return {};
-}
-
 }  // namespace
 
 Status GetCommand(Session& session, Args args) {
@@ -166,7 +158,7 @@ Status MGetCommand(Session& session, Args args) {
 
 Status MSetCommand(Session& session, Args args) {
   if (args.size() % 2 == 0) return WrongArity(args[0]);
-  RETURN_IF_ERROR(PutPairs(session, args));
+  RETURN_IF_ERROR(PutTogether(session, args.subspan(1)));
   session.reply().Ok();
   return {};
 }
@@ -181,7 +173,7 @@ Status MSetNxCommand(Session& session, Args args) {
       return {};
     }
   }
-  RETURN_IF_ERROR(PutPairs(session, args));
+  RETURN_IF_ERROR(PutTogether(session, args.subspan(1)));
   session.reply().Integer(1);
   return {};
 }

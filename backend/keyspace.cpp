@@ -242,6 +242,28 @@ Status Put(Session& session, uint32_t database, std::string_view key, std::strin
   return {};
 }
 
+Status PutTogether(Session& session, Args pairs) {
+  const uint32_t database = session.database();
+  if (session.transaction() != nullptr || pairs.size() == 2) {
+    for (size_t i = 0; i < pairs.size(); i += 2) {
+      RETURN_IF_ERROR(Put(session, database, pairs[i], pairs[i + 1], kNoExpiry));
+    }
+    return {};
+  }
+  std::vector<CommitOp> ops;
+  ops.reserve(pairs.size() / 2);
+  WantedLocks wanted;
+  wanted.reserve(ops.capacity() + 1);
+  WantDatabase(database, TxLockMode::kIX, &wanted);
+  for (size_t i = 0; i < pairs.size(); i += 2) {
+    RETURN_IF_ERROR(CheckKeyBytes(pairs[i]));
+    wanted.push_back({KeyTag(database, pairs[i]), TxLockMode::kX});
+    ops.push_back(
+        {.kind = CommitOp::kPut, .database = database, .key = pairs[i], .value = pairs[i + 1]});
+  }
+  return CommitAsBatch(session, wanted, ops);
+}
+
 Result<bool> Erase(Session& session, uint32_t database, std::string_view key) {
   if (!CanExist(key)) return false;
   bool found = false;

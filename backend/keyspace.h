@@ -80,6 +80,10 @@ Result<Change::Kind> ModifyExisting(Session& session, std::string_view key, Need
 Status Put(Session& session, uint32_t database, std::string_view key, std::string_view value,
            int64_t expire_at_ms);
 
+// The same for keys of the session's database, key and value in turn: all at one moment. Of
+// several values for a key the last one stays.
+Status PutTogether(Session& session, Args pairs);
+
 // Removes the key; was there one?
 Result<bool> Erase(Session& session, uint32_t database, std::string_view key);
 

@@ -273,7 +273,7 @@ void Session::RunHandler(const CommandInfo& info, Args args) {
 void Session::CallHandler(const CommandInfo& info, Args args) {
   if (transaction_ != nullptr) [[unlikely]] {
     (info.flags & kWrite) != 0 ? RunStatement(info, args) : info.handler(*this, args);
-  } else if ((info.flags & kBatch) != 0 && !HasOneKey(info, args)) {
+  } else if ((info.flags & (kBatch | kOwnBatch)) == kBatch && !HasOneKey(info, args)) {
     RunCommandAsBatch(*this, info, args);
   } else {
     info.handler(*this, args);

@@ -52,18 +52,6 @@ Status Transaction::LockForWriting(const LockWait& wait, uint32_t database, std:
   return LockTable::Lock(KeyTag(database, key), TxLockMode::kX, LockScope::kTransaction, wait);
 }
 
-Status Transaction::LockAll(const LockWait& wait, WantedLocks wanted) {
-  std::sort(wanted.begin(), wanted.end(),
-            [](const WantedLock& a, const WantedLock& b) { return TagOrder(a.tag, b.tag); });
-  for (size_t i = 0; i < wanted.size();) {
-    const LockTag& tag = wanted[i].tag;
-    TxLockMode mode = TxLockMode::kNone;
-    for (; i < wanted.size() && wanted[i].tag == tag; ++i) mode = Union(mode, wanted[i].mode);
-    RETURN_IF_ERROR(LockTable::Lock(tag, mode, LockScope::kTransaction, wait));
-  }
-  return {};
-}
-
 // -- Reading.
 
 const Transaction::Pending* Transaction::Find(uint32_t database, std::string_view key) const {

@@ -7,7 +7,8 @@
 //
 //   interactive   BEGIN ... COMMIT: keys are locked as they are met; the session keeps it
 //   for one       EXEC and commands on several keys: everything is locked before, in one order for
-//   all batch         (LockAll), so that these never wait for each other in a circle (batch.h)
+//   batch         all (LockTable::LockAll), so that these never wait for each other in a circle
+//                 (batch.h)
 //
 //                      an error that leaves nothing to go on with
 //   open ------------------------------------------------> aborted: only the end or, if it was
@@ -79,10 +80,6 @@ class Transaction {
                             uint32_t count, FunctionRef<void(std::string_view key)> visit);
   Result<std::optional<std::string>> RandomKey(const LockWait& wait, uint32_t database);
   Result<uint64_t> KeyCount(const LockWait& wait, uint32_t database);
-
-  // -- For a batch: takes all locks in TagOrder, each in the strongest mode asked for. kDeadlock,
-  // kLockTimeout and so on: those taken so far are held until the end.
-  static Status LockAll(const LockWait& wait, WantedLocks wanted);
 
   // -- A statement: what is changed between Begin and End is undone by Undo, as if its command had
   // never been. Not nested. Both ends do nothing if an abort has thrown everything away meanwhile.

@@ -13,10 +13,6 @@
 
 namespace warren {
 
-struct WantedLock {
-  LockTag tag;
-  TxLockMode mode;
-};
 using WantedLocks = std::vector<WantedLock>;
 
 // S or X on a key, with the mode on its database that goes with it.

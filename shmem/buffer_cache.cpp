@@ -192,6 +192,21 @@ bool BufferCache::FindExclusive(PageNo page_no, ExclusivePage* page) {
   return true;
 }
 
+bool BufferCache::TryFindExclusive(PageNo page_no, ExclusivePage* page) NO_THREAD_SAFETY_ANALYSIS {
+  DCHECK(!page->held());
+  const BufferIndex buffer = FindBuffer(page_no);
+  if (buffer == kNoBuffer || !TryAcquireExclusive(ContentLock(buffer))) return false;
+  const BufferState state = Descriptor(buffer).Load();
+  if (!state.Holds(page_no) || !state.valid()) {
+    ReleaseExclusive(ContentLock(buffer));
+    return false;
+  }
+  Stats::Add(StatId::kBufferHits);
+  NoteUsage(Descriptor(buffer));
+  *page = ExclusivePage(buffer, page_no, g_buffer_pool.Page(buffer));
+  return true;
+}
+
 Result<SharedPage> BufferCache::GetSharedSlow(PageNo page_no) {
   ASSIGN_OR_RETURN(ExclusivePage page, GetExclusive(page_no));
   return std::move(page).Downgrade();

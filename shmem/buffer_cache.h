@@ -115,6 +115,8 @@ class BufferCache {
   // without a Result. May sleep for the content lock, not for the disk. `page` must be empty.
   static bool FindShared(PageNo page_no, SharedPage* page);
   static bool FindExclusive(PageNo page_no, ExclusivePage* page);
+  // The same without ever sleeping: false if somebody has the page locked, we ourselves included.
+  static bool TryFindExclusive(PageNo page_no, ExclusivePage* page);
 
   // For a page whose old content does not matter (just allocated, perhaps still cached from a
   // former life): not read, bytes all zero, dirty.

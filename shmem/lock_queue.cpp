@@ -289,7 +289,8 @@ bool IsBlocked(LockPlace place, const LockTag& tag, const LockClaim& claim) {
   return blocked;
 }
 
-EntryIndex AddEntry(LockPlace place, const LockTag& tag, PackedOwner owner, LockState state) {
+EntryIndex AddEntry(LockPlace place, const LockTag& tag, PackedOwner owner, LockState state,
+                    int64_t now_us) {
   LockPartition& partition = PartitionAt(place.partition());
   const EntryIndex index = TakeFree(place.partition());
   if (index == kNoEntry) return index;
@@ -304,7 +305,7 @@ EntryIndex AddEntry(LockPlace place, const LockTag& tag, PackedOwner owner, Lock
   entry.kind = static_cast<uint8_t>(tag.kind);
   entry.name_length = static_cast<uint16_t>(std::min<size_t>(tag.name.size(), 0xffff));
   (void)tag.name.copy(entry.name, kLockNameBytes);  // may be a null pointer with no bytes
-  entry.granted_us = entry.waiting_us = WallClockUs();
+  entry.granted_us = entry.waiting_us = now_us;
   entry.ticket = NextTicket(partition);
   entry.token.store(0, std::memory_order_relaxed);
   entry.expiry_us = 0;

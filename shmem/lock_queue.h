@@ -98,8 +98,9 @@ void ForEachOf(LockPlace place, const LockTag& tag, Visit visit) {
 // The ticket for a wait that begins now.
 inline uint64_t NextTicket(LockPartition& partition) { return ++partition.last_ticket; }
 
-// Gives a free entry to `owner`; kNoEntry if the slice has none.
-EntryIndex AddEntry(LockPlace place, const LockTag& tag, PackedOwner owner, LockState state);
+// Gives a free entry to `owner`; kNoEntry if the slice has none. `now_us`: WallClockUs.
+EntryIndex AddEntry(LockPlace place, const LockTag& tag, PackedOwner owner, LockState state,
+                    int64_t now_us);
 void SetState(LockPlace place, LockEntry& entry, LockState state);
 void RemoveEntry(LockPlace place, EntryIndex index);
 

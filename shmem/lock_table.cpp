@@ -2,8 +2,10 @@
 
 #include <xxhash.h>
 
+#include <algorithm>
 #include <array>
 #include <tuple>
+#include <vector>
 
 #include "base/check.h"
 #include "base/clock.h"
@@ -115,7 +117,7 @@ Answer Ask(Request& request, bool may_wait) {
   if (holds) {
     Strengthen(request, state);
   } else {
-    request.entry = AddEntry(request.place, request.tag, Self(), state);
+    request.entry = AddEntry(request.place, request.tag, Self(), state, WallClockUs());
     if (request.entry == kNoEntry) return Answer::kNoRoom;
   }
   if (!blocked) return Answer::kGranted;
@@ -167,11 +169,70 @@ Result<bool> Acquire(const LockTag& tag, TxLockMode mode, LockScope scope, const
   }
 }
 
+// -- Asking for many.
+
+// So much of a partition is asked for or given back while its lock is held once.
+constexpr size_t kMostAtOnce = 32;
+
+struct PlacedLock {
+  uint64_t group;  // kind and database
+  LockPlace place;
+  const LockTag* tag;
+  TxLockMode mode;
+};
+constexpr uint64_t GroupOf(const LockTag& tag) {
+  return static_cast<uint64_t>(tag.kind) << 32 | tag.database;
+}
+
+// In TagOrder, each tag once.
+std::vector<PlacedLock> Placed(std::span<const WantedLock> wanted) {
+  std::vector<PlacedLock> placed;
+  placed.reserve(wanted.size());
+  for (const auto& [tag, mode] : wanted) placed.push_back({GroupOf(tag), PlaceOf(tag), &tag, mode});
+  std::ranges::sort(placed, [](const PlacedLock& a, const PlacedLock& b) {
+    return a.group != b.group ? a.group < b.group : a.place.mixed < b.place.mixed;
+  });
+  size_t kept = 0;
+  for (size_t i = 1; i < placed.size(); ++i) {
+    PlacedLock& last = placed[kept];
+    if (*placed[i].tag == *last.tag) {
+      last.mode = Union(last.mode, placed[i].mode);
+    } else {
+      placed[++kept] = placed[i];
+    }
+  }
+  if (!placed.empty()) placed.resize(kept + 1);
+  return placed;
+}
+
+// Grants as many of the first ones as nobody has anything against, under one lock; returns how
+// many. There is room in t_held.
+size_t GrantFirst(std::span<const PlacedLock> next, LockScope scope) {
+  const uint32_t partition = next.front().place.partition();
+  const int64_t now_us = WallClockUs();
+  const ExclusiveLock lock(PartitionLock(partition));
+  size_t granted = 0;
+  for (; granted < std::min(next.size(), kMostAtOnce); ++granted) {
+    const auto& [group, place, tag, mode] = next[granted];
+    if (place.partition() != partition || t_held.Find(place, *tag) != nullptr) break;
+    if (IsBlockedNow({place, *tag, nullptr, mode})) break;
+    const EntryIndex entry = AddEntry(place, *tag, Self(), {mode, TxLockMode::kNone}, now_us);
+    if (entry == kNoEntry) break;
+    NoteGrant(t_held.Add({.place = place,
+                          .hash = tag->hash,
+                          .database = tag->database,
+                          .kind = tag->kind,
+                          .entry = entry}),
+              mode, scope);
+  }
+  return granted;
+}
+
 // -- Giving back.
 
-// Brings the entry down to what `held` says, or gives it back if that is nothing.
-void Weaken(const OwnLock& held) {
-  const ExclusiveLock lock(PartitionLock(held.place.partition()));
+// Brings the entry down to what `held` says, or gives it back if that is nothing. With the
+// partition's lock.
+void WeakenLocked(const OwnLock& held) {
   if (!IsStillOwn(held)) return;
   LockEntry& entry = EntryAt(held.entry);
   const TxLockMode mode = held.mode();
@@ -182,6 +243,40 @@ void Weaken(const OwnLock& held) {
     SetState(held.place, entry, {mode, TxLockMode::kNone});
   }
   GrantWaiters(held.place, held.tag());
+}
+
+void Weaken(const OwnLock& held) {
+  const ExclusiveLock lock(PartitionLock(held.place.partition()));
+  WeakenLocked(held);
+}
+
+// What is left of it without the scope.
+TxLockMode ModeWithout(const OwnLock& held, LockScope scope) {
+  return scope == LockScope::kTransaction ? held.session : held.transaction;
+}
+
+void Forget(OwnLock& held, LockScope scope) {
+  if (scope == LockScope::kTransaction) {
+    held.transaction = TxLockMode::kNone;
+  } else {
+    held.session = TxLockMode::kNone;
+    held.session_count = 0;
+  }
+}
+
+// Gives back what the scope asked for with the last of the first `end` and those before it in its
+// partition, under one lock; returns how many are left.
+size_t ReleaseLast(size_t end, LockScope scope) {
+  const uint32_t partition = t_held[end - 1].place.partition();
+  const ExclusiveLock lock(PartitionLock(partition));
+  size_t left = end;
+  while (left > 0 && end - left < kMostAtOnce && t_held[left - 1].place.partition() == partition) {
+    OwnLock& held = t_held[--left];
+    const bool weaker = ModeWithout(held, scope) != held.mode();
+    Forget(held, scope);
+    if (weaker) WeakenLocked(held);
+  }
+  return left;
 }
 
 // -- The look.
@@ -257,7 +352,9 @@ LockTag AdvisoryTag(std::string_view name) {
   return {LockKind::kAdvisory, 0, XXH3_64bits(name.data(), name.size()), name};
 }
 bool TagOrder(const LockTag& a, const LockTag& b) {
-  return std::tie(a.kind, a.database, a.hash) < std::tie(b.kind, b.database, b.hash);
+  const uint64_t place_a = PlaceOf(a).mixed;
+  const uint64_t place_b = PlaceOf(b).mixed;
+  return std::tie(a.kind, a.database, place_a) < std::tie(b.kind, b.database, place_b);
 }
 
 // Who waits in this slot needs no clearing: whoever ended its wait has cleared that, and of a dead
@@ -270,6 +367,21 @@ void LockTable::BindSelf() {
 Status LockTable::Lock(const LockTag& tag, TxLockMode mode, LockScope scope, const LockWait& wait) {
   const Result<bool> granted = Acquire(tag, mode, scope, &wait);
   if (!granted.ok()) return granted.error();
+  return {};
+}
+
+Status LockTable::LockAll(std::span<const WantedLock> wanted, LockScope scope,
+                          const LockWait& wait) {
+  const std::vector<PlacedLock> placed = Placed(wanted);
+  t_held.Reserve(placed.size());
+  for (std::span<const PlacedLock> rest = placed; !rest.empty();) {
+    const size_t granted = GrantFirst(rest, scope);
+    rest = rest.subspan(granted);
+    if (granted != 0) continue;
+    // It is held already, has to wait, or there is no room.
+    RETURN_IF_ERROR(Lock(*rest.front().tag, rest.front().mode, scope, wait));
+    rest = rest.subspan(1);
+  }
   return {};
 }
 
@@ -295,19 +407,16 @@ bool LockTable::Unlock(const LockTag& tag) {
 }
 
 void LockTable::ReleaseAll(LockScope scope) {
-  for (size_t i = t_held.size(); i-- > 0;) {
-    OwnLock& held = t_held[i];
-    const TxLockMode before = held.mode();
-    if (scope == LockScope::kTransaction) {
-      held.transaction = TxLockMode::kNone;
+  for (size_t left = t_held.size(); left > 0;) {
+    OwnLock& last = t_held[left - 1];
+    if (ModeWithout(last, scope) != last.mode()) {
+      left = ReleaseLast(left, scope);
     } else {
-      held.session = TxLockMode::kNone;
-      held.session_count = 0;
+      Forget(last, scope);
+      --left;
     }
-    if (held.mode() == before) continue;
-    Weaken(held);
-    if (held.mode() == TxLockMode::kNone) t_held.Remove(held);
   }
+  t_held.RemoveReleased();
   if (scope == LockScope::kTransaction) t_has_age = false;
 }
 

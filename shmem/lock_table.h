@@ -50,8 +50,15 @@ struct LockTag {
 LockTag DatabaseTag(uint32_t database);
 LockTag KeyTag(uint32_t database, std::string_view key);
 LockTag AdvisoryTag(std::string_view name);
-// One order for all, in which several locks are taken: databases first.
+// One order for all, in which several locks are taken: databases first, then keys as they lie in
+// the table, so that those of one partition are neighbours.
 bool TagOrder(const LockTag& a, const LockTag& b);
+
+// One of several that are asked for together.
+struct WantedLock {
+  LockTag tag;
+  TxLockMode mode;
+};
 
 // How a request waits. `attend` is called after each wake-up and says by an error that the process
 // has to end (kShutdown); `client_fd` (or -1) is watched for the client's going away, which ends
@@ -74,6 +81,9 @@ class LockTable {
   // kLockTimeout, kDeadlock, kShutdown, kBusy (the pool is exhausted): what was held before is held
   // still, and nothing else has changed.
   static Status Lock(const LockTag& tag, TxLockMode mode, LockScope scope, const LockWait& wait);
+  // All of them in TagOrder, each in the strongest mode asked for. An error is one of Lock's, and
+  // those taken so far are held.
+  static Status LockAll(std::span<const WantedLock> wanted, LockScope scope, const LockWait& wait);
   // Never waits. Was it granted? kBusy: the pool is exhausted.
   static Result<bool> TryLock(const LockTag& tag, TxLockMode mode, LockScope scope);
   // The mode that this process holds, in either scope.

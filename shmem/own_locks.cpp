@@ -1,6 +1,7 @@
 #include "shmem/own_locks.h"
 
 #include <algorithm>
+#include <bit>
 
 #include "base/check.h"
 
@@ -22,12 +23,13 @@ OwnLock* OwnLocks::Find(LockPlace place, const LockTag& tag) {
   return nullptr;
 }
 
-void OwnLocks::Reserve() {
-  if (locks_.size() == locks_.capacity()) {
-    locks_.reserve(std::max(kFirstSize / 2, 2 * locks_.capacity()));
+void OwnLocks::Reserve(size_t more) {
+  const size_t wanted = locks_.size() + more;
+  if (wanted > locks_.capacity()) {
+    locks_.reserve(std::max({kFirstSize / 2, 2 * locks_.capacity(), wanted}));
   }
-  if (2 * (locks_.size() + 1) <= index_.size()) return;
-  index_.assign(std::max(kFirstSize, 2 * index_.size()), 0);
+  if (2 * wanted <= index_.size()) return;
+  index_.assign(std::max(kFirstSize, std::bit_ceil(2 * wanted)), 0);
   for (size_t i = 0; i < locks_.size(); ++i) Insert(static_cast<uint32_t>(i + 1));
 }
 
@@ -46,6 +48,21 @@ void OwnLocks::Remove(OwnLock& lock) noexcept {
   }
   locks_.pop_back();
   if (locks_.empty() && index_.size() > kKeptSize) Clear();
+}
+
+void OwnLocks::RemoveReleased() noexcept {
+  const auto released = [](const OwnLock& lock) { return lock.mode() == TxLockMode::kNone; };
+  // Many, and nothing else: the usual end of a transaction.
+  const bool sparse = index_.size() > kFirstSize && locks_.size() < index_.size() / 16;
+  if (!sparse && std::ranges::all_of(locks_, released)) {
+    if (index_.size() > kKeptSize) return Clear();
+    locks_.clear();
+    std::ranges::fill(index_, 0u);
+    return;
+  }
+  for (size_t i = locks_.size(); i-- > 0;) {
+    if (released(locks_[i])) Remove(locks_[i]);
+  }
 }
 
 void OwnLocks::Clear() noexcept {

@@ -39,10 +39,12 @@ class OwnLocks {
 
   // Null: not held. Pointers are good until the next Add or Remove.
   OwnLock* Find(LockPlace place, const LockTag& tag);
-  // Makes room for one more; may throw, so before anything is taken.
-  void Reserve();
+  // Makes room for so many more; may throw, so before anything is taken.
+  void Reserve(size_t more = 1);
   OwnLock& Add(const OwnLock& lock) noexcept;
   void Remove(OwnLock& lock) noexcept;
+  // All that neither scope asks for any more.
+  void RemoveReleased() noexcept;
   void Clear() noexcept;
 
  private:

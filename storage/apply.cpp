@@ -41,13 +41,21 @@ void ChangeMap(RecordView record, PageNo map_page_no, std::byte* page) {
 
 void ApplyNothing(RecordView, PageRole, std::byte*, Lsn) {}
 
-void ApplyLeafPut(RecordView record, PageRole, std::byte* page, Lsn lsn) {
-  const auto put = record.payload<LeafPutPayload>();
-  const std::byte* bytes = record.tail<LeafPutPayload>();
+void PutCell(const LeafPutPayload& put, const std::byte* bytes, std::byte* page, Lsn lsn) {
   std::byte* cell =
       PlaceCell(page, put.slot, put.replace != 0, put.cell_bytes, LeafCell(bytes).key());
   std::memcpy(cell, bytes, put.cell_bytes);
   StoreUnaligned(cell + 6, lsn);
+}
+
+void ApplyLeafPut(RecordView record, PageRole, std::byte* page, Lsn lsn) {
+  PutCell(record.payload<LeafPutPayload>(), record.tail<LeafPutPayload>(), page, lsn);
+}
+
+void ApplyLeafPuts(RecordView record, PageRole, std::byte* page, Lsn lsn) {
+  ForEachPut(record, [&](const PageRef& ref, const LeafPutPayload& put, const std::byte* cell) {
+    if (ref.page_no == HeaderOf(page).page_no) PutCell(put, cell, page, lsn);
+  });
 }
 
 void ApplyLeafErase(RecordView record, PageRole, std::byte* page, Lsn) {

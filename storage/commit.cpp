@@ -4,8 +4,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <numeric>
-#include <tuple>
 #include <unordered_set>
 #include <vector>
 
@@ -18,6 +16,7 @@
 #include "lwlock/wait_hook.h"
 #include "shmem/segment.h"
 #include "storage/commit_apply.h"
+#include "storage/commit_plan.h"
 #include "storage/commit_record.h"
 #include "storage/commit_reserve.h"
 #include "storage/leaf_change.h"
@@ -25,8 +24,6 @@
 #include "storage/overflow.h"
 #include "storage/reclaim.h"
 #include "storage/storage_failure.h"
-#include "storage/store.h"
-#include "storage/tree.h"
 #include "storage/wal.h"
 #include "storage/wal_format.h"
 #include "storage/wal_time.h"
@@ -35,48 +32,6 @@ namespace warren {
 namespace {
 
 // -- Before the commit point.
-
-LoggedChange AsLogged(const CommitOp& op) {
-  return {.kind = op.kind,
-          .database = op.database,
-          .key = op.key,
-          .value = op.kind == CommitOp::kPut ? op.value : std::string_view(),
-          .expire_at_ms = op.expire_at_ms};
-}
-
-// A database without a tree is empty already, and must not be emptied by whoever makes the changes
-// again: by then it may have the tree of this commit.
-Status PlanEmptying(const CommitOp& op, std::vector<LoggedChange>& changes) {
-  ASSIGN_OR_RETURN(const CatalogEntry entry, ReadCatalogEntry(op.database));
-  if (entry.root == kNoPage) return {};
-  LoggedChange change = AsLogged(op);
-  change.incarnation = entry.incarnation;
-  changes.push_back(change);
-  return {};
-}
-
-// The changes that count, in key order: of several for a key the last one. A repetition could
-// otherwise link a chain that the same commit has replaced already.
-Result<std::vector<LoggedChange>> PlanChanges(std::span<const CommitOp> ops) {
-  std::vector<LoggedChange> changes;
-  std::vector<uint32_t> order;
-  for (uint32_t i = 0; i < ops.size(); ++i) {
-    CHECK(ops[i].key.size() <= kMaxKeyBytesLimit, "key of {} bytes", ops[i].key.size());
-    if (ops[i].kind == CommitOp::kEmptyDatabase) {
-      RETURN_IF_ERROR(PlanEmptying(ops[i], changes));
-    } else {
-      order.push_back(i);
-    }
-  }
-  const auto key_of = [&](uint32_t i) { return std::tie(ops[i].database, ops[i].key); };
-  const auto before = [&](uint32_t a, uint32_t b) { return key_of(a) < key_of(b); };
-  if (!std::ranges::is_sorted(order, before)) std::ranges::stable_sort(order, before);
-  for (size_t i = 0; i < order.size(); ++i) {
-    const bool last = i + 1 == order.size() || key_of(order[i]) != key_of(order[i + 1]);
-    if (last) changes.push_back(AsLogged(ops[order[i]]));
-  }
-  return changes;
-}
 
 // The chains of a commit's large values; they are taken back unless they are kept.
 class NewChains {
@@ -206,31 +161,40 @@ bool MayPass(const Error& error) {
 }
 
 // A page is damaged, and this key with it; everything else can go on, as in redo.
+void NoteLost(const Error& error) { log::Error("a change of a commit is lost: {}", error.message); }
+
 Status UnlessDamaged(Status status) {
   if (status.ok() || status.error().code != ErrorCode::kCorrupt) return status;
-  log::Error("a change of a commit is lost: {}", status.error().message);
+  NoteLost(status.error());
   return {};
 }
 
-Status MakeSurely(const LoggedChange& change, int64_t now_ms) {
+// Makes the first of the changes, and perhaps more along with it; how many.
+Result<size_t> MakeSurely(std::span<const LoggedChange> changes, int64_t now_ms) {
   for (Patience patience;;) {
-    Status status = UnlessDamaged(MakeChange(change, now_ms));
-    if (status.ok()) return status;
+    const Result<size_t> made = MakeChanges(changes, now_ms);
+    if (made.ok()) return made;
+    const Error& error = made.error();
+    if (error.code == ErrorCode::kCorrupt) {
+      NoteLost(error);
+      return size_t{1};
+    }
     if (StorageHasFailed()) return StorageFailure();
-    if (!MayPass(status.error())) {
+    if (!MayPass(error)) {
       // The start finishes the commit, if the disk lets it.
       DeclareDataFileFailed(EIO);
-      return status;
+      return made;
     }
-    RETURN_IF_ERROR(patience.Wait(status.error()));
+    RETURN_IF_ERROR(patience.Wait(error));
   }
 }
 
 Status MakeAll(const std::vector<LoggedChange>& changes, int64_t now_ms) {
-  for (const LoggedChange& change : changes) {
+  for (std::span<const LoggedChange> rest = changes; !rest.empty();) {
     RETURN_IF_FAULT(kCommitChange);
     RunWaitHookIfDue();
-    RETURN_IF_ERROR(MakeSurely(change, now_ms));
+    ASSIGN_OR_RETURN(const size_t made, MakeSurely(rest, now_ms));
+    rest = rest.subspan(made);
   }
   RETURN_IF_FAULT(kCommitEnd);
   return {};

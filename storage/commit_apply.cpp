@@ -67,6 +67,26 @@ class KeyChanger {
   KeyLeftovers leftovers_;
 };
 
+// Of the changes, the first ones that can be made with one record; 0: not even the first can be
+// without a search. Only the first leaf is waited for, holding nothing: the order of the others,
+// and who else wants them, does not matter.
+Result<size_t> PutByHints(std::span<const LoggedChange> changes) {
+  LeafPuts puts;
+  for (const LoggedChange& change : changes) {
+    if (change.kind != CommitOp::kPut || change.head != kNoPage) break;
+    const HintWait wait = puts.count() == 0 ? HintWait::kWait : HintWait::kTry;
+    ExclusivePage leaf = FindHintedLeaf(change.database, change.key, wait);
+    if (!leaf.held()) break;
+    NoteExpiry(change.database, change.expire_at_ms);
+    const NewCell cell{
+        .key = change.key, .value = change.value, .expire_at_ms = change.expire_at_ms};
+    if (!puts.Add(std::move(leaf), cell)) break;
+  }
+  if (puts.count() == 0) return size_t{0};
+  RETURN_IF_ERROR(puts.Commit());
+  return puts.count();
+}
+
 // Whoever is at it again must not empty what has been put there since.
 Status EmptyDatabase(const LoggedChange& change) {
   PageNo old_root = kNoPage;
@@ -84,6 +104,17 @@ Status EmptyDatabase(const LoggedChange& change) {
 Status MakeChange(const LoggedChange& change, int64_t now_ms) {
   if (change.kind == CommitOp::kEmptyDatabase) return EmptyDatabase(change);
   return KeyChanger(change, now_ms).Run();
+}
+
+Result<size_t> MakeChanges(std::span<const LoggedChange> changes, int64_t now_ms) {
+  ASSIGN_OR_RETURN(const size_t made, [&] {
+    const Operation operation;
+    return PutByHints(changes);
+  }());
+  for (const LoggedChange& change : changes.first(made)) WakeVacuumFor(change.expire_at_ms);
+  if (made != 0) return made;
+  RETURN_IF_ERROR(MakeChange(changes.front(), now_ms));
+  return size_t{1};
 }
 
 }  // namespace warren

@@ -6,6 +6,10 @@
 // Locking: no LWLock is held; who asks holds the lock table's locks, or is alone.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
 #include "base/result.h"
 #include "storage/commit_record.h"
 
@@ -13,5 +17,10 @@ namespace warren {
 
 // kCorrupt, kIo, kNoSpace, kBusy: the change is not made.
 Status MakeChange(const LoggedChange& change, int64_t now_ms);
+
+// Makes the first of the changes, and those behind it that go with it into one record: small values
+// for other leaves, each of which a hint leads to and nobody has locked. Returns how many. An error
+// as above: none is made.
+Result<size_t> MakeChanges(std::span<const LoggedChange> changes, int64_t now_ms);
 
 }  // namespace warren

@@ -11,6 +11,7 @@ namespace {
 
 constexpr uint8_t kHasExpiry = 1;
 constexpr uint8_t kHasChain = 2;
+constexpr size_t kUsualCommitRecordBytes = 16 * 1024;
 
 struct ChangeHead {
   uint8_t kind;
@@ -80,7 +81,7 @@ bool DecodeChange(Decoder& from, LoggedChange& change) {
 
 CommitEncoder::CommitEncoder(int64_t now_ms) {
   head_.now_ms = now_ms;
-  bytes_.reserve(kMaxCommitRecordBytes);
+  bytes_.reserve(kUsualCommitRecordBytes);
   bytes_.resize(sizeof head_);
 }
 

@@ -41,35 +41,33 @@ ChangedBytes ChangesOf(NodeView node, uint32_t slot, Placement placement) {
   }
 }
 
-// The cell's bytes as pieces of the record's payload.
-class CellPieces {
- public:
-  explicit CellPieces(const NewCell& cell) : cell_(cell) {
-    const bool chained = cell.head != kNoPage;
-    header_[0] = static_cast<std::byte>((cell.expire_at_ms != 0 ? kCellHasExpiry : 0) |
-                                        (chained ? kCellOverflow : 0));
-    StoreUnaligned(header_ + 2, static_cast<uint16_t>(cell.key.size()));
-    StoreUnaligned(header_ + 4,
-                   static_cast<uint16_t>(chained ? kOverflowRefBytes : cell.value.size()));
-    StoreUnaligned(reference_, cell.head);
-    StoreUnaligned(reference_ + 4, cell.chain_bytes);
-  }
-  void AddTo(MiniTransaction& change) {
-    change.AddPayload(header_, sizeof header_);
-    change.AddPayload(cell_.key);
-    if (cell_.expire_at_ms != 0) change.AddPayload(cell_.expire_at_ms);
-    if (cell_.head != kNoPage) {
-      change.AddPayload(reference_, sizeof reference_);
-    } else {
-      change.AddPayload(cell_.value);
-    }
-  }
+using CellHeader = std::array<std::byte, kLeafCellHeaderBytes>;
+using ChainReference = std::array<std::byte, kOverflowRefBytes>;
 
- private:
-  const NewCell& cell_;
-  std::byte header_[kLeafCellHeaderBytes] = {};
-  std::byte reference_[kOverflowRefBytes] = {};
-};
+CellHeader HeaderOfCell(const NewCell& cell) {
+  const bool chained = cell.head != kNoPage;
+  CellHeader header{};
+  header[0] = static_cast<std::byte>((cell.expire_at_ms != 0 ? kCellHasExpiry : 0) |
+                                     (chained ? kCellOverflow : 0));
+  StoreUnaligned(header.data() + 2, static_cast<uint16_t>(cell.key.size()));
+  StoreUnaligned(header.data() + 4,
+                 static_cast<uint16_t>(chained ? kOverflowRefBytes : cell.value.size()));
+  return header;
+}
+
+ChainReference ReferenceOf(const NewCell& cell) {
+  ChainReference reference;
+  StoreUnaligned(reference.data(), cell.head);
+  StoreUnaligned(reference.data() + 4, cell.chain_bytes);
+  return reference;
+}
+
+// The cell as the record's payload, without its value. The arguments live until the commit.
+void AddCell(MiniTransaction& change, const CellHeader& header, const NewCell& cell) {
+  change.AddPayload(header);
+  change.AddPayload(cell.key);
+  if (cell.expire_at_ms != 0) change.AddPayload(cell.expire_at_ms);
+}
 
 struct OldCell {
   PageNo chain = kNoPage;
@@ -99,18 +97,76 @@ Result<Step> PutKey(ExclusivePage& leaf, uint32_t slot, bool replace, const NewC
   const LeafPutPayload payload{.slot = static_cast<uint16_t>(slot),
                                .replace = replace ? uint16_t{1} : uint16_t{0},
                                .cell_bytes = cell.bytes()};
-  CellPieces pieces(cell);
+  const CellHeader header = HeaderOfCell(cell);
+  const ChainReference reference = ReferenceOf(cell);
   MiniTransaction change(RecordType::kLeafPut, node.page().database, node.page().incarnation);
   change.AddPage(leaf, PageRole::kLeaf, ChangesOf(node, slot, placement));
   garbage.AddTo(change, maps);
   if (!same_chain && cell.head != kNoPage) maps.Set(change, cell.head, PageState::kUsed);
   change.AddPayload(payload);
-  pieces.AddTo(change);
+  AddCell(change, header, cell);
+  if (cell.head != kNoPage) {
+    change.AddPayload(reference);
+  } else {
+    change.AddPayload(cell.value);
+  }
   const int expires = (cell.expire_at_ms != 0 ? 1 : 0) - (old.has_expiry ? 1 : 0);
   if (!replace || expires != 0) change.CountKeys(replace ? 0 : 1, expires);
   RETURN_IF_ERROR(change.Commit());
   leftovers->old_chain = same_chain ? kNoPage : old.chain;
   return Step::kDone;
+}
+
+bool LeafPuts::Add(ExclusivePage leaf, const NewCell& cell) {
+  const NodeView node(leaf.bytes());
+  if (count_ == puts_.size() || cell.head != kNoPage) return false;
+  if (count_ != 0) {
+    const PageHeader& first = HeaderOf(puts_[0].leaf.bytes());
+    if (first.database != node.page().database || first.incarnation != node.page().incarnation) {
+      return false;
+    }
+  }
+  const uint32_t slot = node.LowerBound(cell.key);
+  const bool replace = slot < node.count() && node.Key(slot) == cell.key;
+  const Placement placement = PlanCell(node, slot, replace, cell.bytes());
+  if (placement == Placement::kNoRoom) return false;
+  const OldCell old = replace ? LookAtOld(node, slot) : OldCell{};
+  const ChangedBytes changed = ChangesOf(node, slot, placement);
+  const size_t record_bytes = record_bytes_ + sizeof(LeafPutPayload) + cell.bytes();
+  const size_t image_bytes =
+      image_bytes_ + changed.low_end + static_cast<size_t>(changed.to - changed.from);
+  if (old.chain != kNoPage || record_bytes > kMaxRecordBytes || image_bytes > kMaxImageBytes) {
+    return false;
+  }
+  puts_[count_++] = {.leaf = std::move(leaf),
+                     .cell = cell,
+                     .cell_header = HeaderOfCell(cell),
+                     .payload = {.slot = static_cast<uint16_t>(slot),
+                                 .replace = replace ? uint16_t{1} : uint16_t{0},
+                                 .cell_bytes = cell.bytes()},
+                     .changed = changed};
+  record_bytes_ = record_bytes;
+  image_bytes_ = image_bytes;
+  new_keys_ += replace ? 0 : 1;
+  new_expires_ += (cell.expire_at_ms != 0 ? 1 : 0) - (old.has_expiry ? 1 : 0);
+  return true;
+}
+
+Status LeafPuts::Commit() {
+  const PageHeader& first = HeaderOf(puts_[0].leaf.bytes());
+  MiniTransaction change(RecordType::kLeafPuts, first.database, first.incarnation);
+  const LeafPutsPayload payload{};
+  change.AddPayload(payload);
+  for (Put& put : std::span(puts_).first(count_)) {
+    change.AddPage(put.leaf, PageRole::kLeaf, put.changed);
+    change.AddPayload(put.payload);
+    AddCell(change, put.cell_header, put.cell);
+    change.AddPayload(put.cell.value);
+  }
+  if (new_keys_ != 0 || new_expires_ != 0) change.CountKeys(new_keys_, new_expires_);
+  Status status = change.Commit();
+  for (size_t i = count_; i-- > 0;) puts_[i].leaf.Release();  // as cheap as it gets: last one first
+  return status;
 }
 
 NewCell WithExpiry(const LeafCell& old, std::string_view key, int64_t expire_at_ms) {

@@ -4,9 +4,11 @@
 // has been let go and nothing is changed but, perhaps, the tree's shape.
 #pragma once
 
+#include <array>
 #include <string_view>
 
 #include "shmem/buffer_cache.h"
+#include "storage/mini_transaction.h"
 #include "storage/node.h"
 #include "storage/operation.h"
 
@@ -46,6 +48,34 @@ struct KeyLeftovers {
 // that is not the new one's becomes garbage. The leaf stays locked after kDone.
 Result<Step> PutKey(ExclusivePage& leaf, uint32_t slot, bool replace, const NewCell& cell,
                     KeyLeftovers* leftovers);
+
+// One cell for each of several leaves, written with one record. No chains.
+class LeafPuts {
+ public:
+  // Takes the leaf, if cell, room and record allow it; else it has been let go.
+  bool Add(ExclusivePage leaf, const NewCell& cell);
+  size_t count() const { return count_; }
+  // Makes the change and lets the leaves go. An error: nothing has changed.
+  Status Commit();
+
+ private:
+  struct Put {
+    ExclusivePage leaf;
+    NewCell cell;
+    std::array<std::byte, kLeafCellHeaderBytes> cell_header;
+    LeafPutPayload payload;
+    ChangedBytes changed;
+  };
+  std::array<Put, kMaxRecordPages> puts_;
+  size_t count_ = 0;
+  size_t record_bytes_ = kFixedRecordBytes;
+  size_t image_bytes_ = 0;
+  int new_keys_ = 0;
+  int new_expires_ = 0;
+
+  static constexpr size_t kFixedRecordBytes =
+      sizeof(RecordHeader) + kMaxRecordPages * sizeof(PageRef) + sizeof(LeafPutsPayload) + 8;
+};
 
 Result<Step> EraseKey(ExclusivePage& leaf, uint32_t slot, KeyLeftovers* leftovers);
 

@@ -111,6 +111,8 @@ class MiniTransaction {
     const void* bytes;
     size_t count;
   };
+  // A cell with what goes before it, for each page.
+  static constexpr size_t kMaxPieces = 1 + 5 * kMaxRecordPages;
 
   void AssembleRecord() noexcept;
   void SaveBeforeImages() noexcept;
@@ -120,7 +122,7 @@ class MiniTransaction {
   RecordHeader header_{};
   std::array<Page, kMaxRecordPages> pages_;
   std::array<MapChange, kMaxMapChanges> map_changes_;
-  std::array<Piece, 6> pieces_;
+  std::array<Piece, kMaxPieces> pieces_;
   size_t piece_count_ = 0;
   const std::byte* image_ = nullptr;
   int keys_delta_ = 0;

@@ -91,6 +91,9 @@ struct LeafPutPayload {  // then the cell; its version is set to the record's LS
   uint16_t replace;
   uint32_t cell_bytes;
 };
+struct LeafPutsPayload {  // then for each page in turn a LeafPutPayload and its cell
+  uint64_t reserved;
+};
 struct LeafErasePayload {
   uint32_t slot;
 };
@@ -164,6 +167,18 @@ class RecordView {
   }
   const std::byte* bytes_;
 };
+
+// Of a kLeafPuts: calls `visit(page, put, cell)` for each.
+template <typename Visit>
+void ForEachPut(RecordView record, Visit visit) {
+  const std::byte* at = record.tail<LeafPutsPayload>();
+  for (const PageRef& ref : record.pages()) {
+    LeafPutPayload put;
+    __builtin_memcpy(&put, at, sizeof put);
+    visit(ref, put, at + sizeof put);
+    at += sizeof put + put.cell_bytes;
+  }
+}
 
 // Makes the record's change on one of its pages. Pure: depends on nothing but its arguments. `page`
 // is as it was before the record (kNewPage: anything); afterwards its LSN is `lsn`.

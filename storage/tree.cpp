@@ -115,6 +115,16 @@ Result<Page> FindLeaf(uint32_t database, std::string_view key) {
 
 }  // namespace
 
+ExclusivePage FindHintedLeaf(uint32_t database, std::string_view key, HintWait wait) {
+  const LeafHint hint(database, key);
+  ExclusivePage leaf;
+  if (hint.page_no() == kNoPage) return leaf;
+  const bool found = wait == HintWait::kWait ? BufferCache::FindExclusive(hint.page_no(), &leaf)
+                                             : BufferCache::TryFindExclusive(hint.page_no(), &leaf);
+  if (found && !LeafHint::IsLeafOf(NodeView(leaf.bytes()), database, key)) leaf.Release();
+  return leaf;
+}
+
 Status CheckIsNode(const PageHeader& page, PageNo page_no, const ExpectedNode& expected) {
   if (IsTreePage(page) && page.database == expected.database &&
       page.incarnation == expected.incarnation && page.level == expected.level) {

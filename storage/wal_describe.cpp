@@ -195,15 +195,21 @@ void WalDescriber::DescribeKeys(RecordView view, WalDescription& description) co
     description.keys.emplace_back(key);
     description.text += fmt::format(", {} {}", what, QuoteBytes(key));
   };
+  const auto add_cell = [&](const LeafCell& cell) {
+    add("key", cell.key());
+    description.text += fmt::format(", value of {} bytes", cell.value_bytes());
+    if (cell.has_expiry())
+      description.text += fmt::format(", expires at {} ms", cell.expire_at_ms());
+  };
   switch (view.header().type) {
-    case RecordType::kLeafPut: {
-      const LeafCell cell(view.tail<LeafPutPayload>());
-      add("key", cell.key());
-      description.text += fmt::format(", value of {} bytes", cell.value_bytes());
-      if (cell.has_expiry())
-        description.text += fmt::format(", expires at {} ms", cell.expire_at_ms());
+    case RecordType::kLeafPut:
+      add_cell(LeafCell(view.tail<LeafPutPayload>()));
       break;
-    }
+    case RecordType::kLeafPuts:
+      ForEachPut(view, [&](const PageRef&, const LeafPutPayload&, const std::byte* cell) {
+        add_cell(LeafCell(cell));
+      });
+      break;
     case RecordType::kLeafErase: {
       const auto leaf = leaves_.find(view.pages()[0].page_no);
       const uint32_t slot = view.payload<LeafErasePayload>().slot;

@@ -8,6 +8,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <string>
+#include <vector>
+
 #include "base/clock.h"
 #include "shmem/lock_pool.h"
 #include "shmem/stats.h"
@@ -170,6 +174,67 @@ TEST_CASE("a full pool is an error for that request and for nothing else") {
   LockTable::ReleaseAll(kTx);
   CHECK(Entries() == 0);
   CHECK(TryLocked(KeyTag(0, fmt::format("k{}", held)), Mode::kX));
+}
+
+TEST_CASE("locks asked for together are all held, each in the strongest mode, and all given back") {
+  const LockTableWorld world;
+  const auto key = [](int i) { return KeyTag(0, fmt::format("k{}", i)); };
+  REQUIRE(TryLocked(key(1), Mode::kS, kTx));
+  REQUIRE(TryLocked(key(2), Mode::kX, kSession));
+  REQUIRE(TryLocked(AdvisoryTag("name"), Mode::kX, kSession));
+  std::vector<WantedLock> wanted;
+  for (int i = 0; i < 500; ++i) wanted.push_back({key(i % 250), i < 250 ? Mode::kS : Mode::kX});
+  wanted.push_back({DatabaseTag(0), Mode::kIX});
+  wanted.push_back({DatabaseTag(0), Mode::kIS});
+  LockTableWorld::Require(LockTable::LockAll(wanted, kTx, Patient()));
+  CHECK(LockTable::HeldCount() == 252);
+  CHECK(Entries() == 252);
+  for (int i = 0; i < 250; ++i) REQUIRE(LockTable::Held(key(i)) == Mode::kX);
+  CHECK(LockTable::Held(DatabaseTag(0)) == Mode::kIX);
+  CHECK(InChild([&] { return !TryLocked(key(249), Mode::kS) && TryLocked(key(250), Mode::kX); }));
+  Consistent();
+  LockTable::ReleaseAll(kTx);
+  CHECK(LockTable::HeldCount() == 2);
+  CHECK(Entries() == 2);
+  CHECK(LockTable::Held(key(2)) == Mode::kX);
+  CHECK(LockTable::Held(key(1)) == Mode::kNone);
+  CHECK(InChild([&] { return TryLocked(key(1), Mode::kX); }));
+  LockTable::ReleaseAll(kSession);
+  CHECK(Entries() == 0);
+}
+
+TEST_CASE("of locks asked for together the one that can't be had ends the asking") {
+  const LockTableWorld world(256);
+  std::vector<WantedLock> wanted;
+  std::vector<std::string> names;
+  for (int i = 0; i < 100; ++i) names.push_back(fmt::format("k{}", i));
+  for (const std::string& name : names) wanted.push_back({KeyTag(0, name), Mode::kX});
+  std::ranges::sort(
+      wanted, [](const WantedLock& a, const WantedLock& b) { return TagOrder(a.tag, b.tag); });
+  REQUIRE(TryLocked(wanted[60].tag, Mode::kS));
+  CHECK(InChild([&] {
+    const Status status = LockTable::LockAll(wanted, kTx, ForAtMost(20));
+    if (status.ok() || status.error().code != ErrorCode::kLockTimeout) return false;
+    for (size_t i = 0; i < wanted.size(); ++i) {
+      if ((LockTable::Held(wanted[i].tag) == Mode::kX) != (i < 60)) return false;
+    }
+    LockTable::ReleaseAll(kTx);
+    return LockTable::HeldCount() == 0;
+  }));
+  CHECK(Entries() == 1);
+  Consistent();
+
+  names.clear();
+  wanted.clear();
+  for (int i = 0; i < 1000; ++i) names.push_back(fmt::format("more{}", i));
+  for (const std::string& name : names) wanted.push_back({KeyTag(0, name), Mode::kX});
+  const Status full = LockTable::LockAll(wanted, kTx, Patient());
+  REQUIRE(!full.ok());
+  CHECK(full.error().code == ErrorCode::kBusy);
+  CHECK(LockTable::HeldCount() == Entries());
+  Consistent();
+  LockTable::ReleaseAll(kTx);
+  CHECK(Entries() == 0);
 }
 
 TEST_CASE("a hundred thousand locks are held and given back") {

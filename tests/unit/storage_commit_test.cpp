@@ -107,6 +107,52 @@ TEST_CASE("of several changes of a key in one commit the last one counts") {
   CheckClean();
 }
 
+TEST_CASE("small values for leaves that hints lead to go into one record, one for each leaf") {
+  StoreWorld world;
+  constexpr int kKeys = 60;
+  const auto key = [](int i) { return fmt::format("key{:03}", i); };
+  State state;
+  for (int i = 0; i < kKeys; ++i) state[key(i)] = std::string(1500, 'o');
+  for (const auto& [name, value] : state) Put(name, value);
+  for (const auto& [name, value] : state) REQUIRE(Get(name) == value);  // finds the hints
+  const Lsn before = Wal::InsertPosition();
+  std::vector<CommitOp> ops;
+  std::vector<std::string> names;
+  for (int i = 0; i < kKeys; i += 6) names.push_back(key(i));
+  for (const std::string& name : names) {
+    ops.push_back(PutOp(name, state[name] = "new", 0, name == key(12) ? 5000 : 0));
+  }
+  ops.push_back(PutOp(key(59), state[key(59)] = kLarge));
+  state[key(30)] = std::string(1600, 'p');  // longer: its cell moves
+  ops[5].value = state[key(30)];
+  Commit(ops);
+  const auto records = RecordsSince(before);
+  CHECK(records.at("leaf puts") == 2);  // of eight leaves and of two
+  CHECK(records.at("leaf put") == 1);   // the chain
+  CHECK(ReadDatabase() == state);
+  CHECK(Store::ExpiresCount(0) == 1);
+  CHECK(Get(key(12), 0, 5000) == std::nullopt);
+  CheckClean();
+}
+
+TEST_CASE("keys of one leaf, new keys and a leaf that splits go by records of their own") {
+  StoreWorld world;
+  State state;
+  for (const char* name : {"a", "b", "c"}) Put(name, state[name] = std::string(1900, '1'));
+  for (const char* name : {"a", "b", "c"}) REQUIRE(Get(name) == state[name]);
+  const Lsn before = Wal::InsertPosition();
+  const auto long_value = [&](const char* name) -> std::string_view {
+    return state[name] = std::string(1900, '4');
+  };
+  Commit({PutOp("a", state["a"] = "2"), PutOp("b", state["b"] = "3"), PutOp("n1", long_value("n1")),
+          PutOp("n2", long_value("n2")), PutOp("n3", long_value("n3")),
+          PutOp("n4", long_value("n4")), PutOp("n5", long_value("n5"))});
+  CHECK(RecordsSince(before).at("split") >= 1);
+  CHECK(ReadDatabase() == state);
+  CHECK(Store::KeyCount(0) == state.size());
+  CheckClean();
+}
+
 TEST_CASE("a single change needs no commit record") {
   StoreWorld world;
   Put("other", "1");
