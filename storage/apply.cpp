@@ -162,9 +162,9 @@ const RecordTypeInfo& InfoOf(RecordType type) {
   return kRecordTypes[index];
 }
 
-constexpr std::array<std::string_view, 12> kRoleNames = {
-    "new",   "map",   "old chain",  "leaf",     "left",    "parent",
-    "child", "inner", "left inner", "old root", "catalog", "new head"};
+constexpr std::array<std::string_view, 13> kRoleNames = {
+    "new",   "map",        "old chain", "leaf",    "left",     "parent", "child",
+    "inner", "left inner", "old root",  "catalog", "new head", "filled"};
 
 constexpr std::array<std::string_view, 4> kStateNames = {"free", "used", "pending page",
                                                          "pending chain"};
@@ -187,6 +187,9 @@ void ApplyRecord(RecordView record, const PageRef& ref, std::byte* page, Lsn lsn
   switch (ref.role) {
     case PageRole::kNewPage:
       InstallNewPage(record, page, lsn);
+      break;
+    case PageRole::kFilledPage:
+      HeaderOf(page).birth_lsn = lsn;
       break;
     case PageRole::kMap:
       ChangeMap(record, ref.page_no, page);

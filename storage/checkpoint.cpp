@@ -17,9 +17,6 @@
 namespace warren {
 namespace {
 
-// Old segments that are given new names instead of being removed.
-constexpr uint32_t kRecycleAtMost = 4;
-
 // Fills `head` with the counts as they are now. Under the insert lock, where they stand still.
 void CollectCounts(std::vector<std::byte>& bytes, Lsn oldest_commit) {
   const uint32_t databases = Segment::Config().database_count;
@@ -84,11 +81,14 @@ Result<CheckpointSummary> RunCheckpoint(StoreRedoBegin store, CheckpointPace pac
   // The control file must not name a record that a power failure could take away.
   RETURN_IF_ERROR(Wal::FlushAll());
   RETURN_IF_ERROR(store(summary.redo_begin));
+  // Until the next one the log will grow about as much as it did until this one: so many old files
+  // are given new names instead of being removed, since a new one costs as much as what it holds.
+  const uint64_t log_of_a_round = summary.redo_begin - state.redo_point.load();
   StoreAfter(state.redo_point, summary.redo_begin);
   StoreAfter(state.log_begin, begin.log_begin);
   ASSIGN_OR_RETURN(summary.segments_removed,
                    Wal::RemoveSegmentsBefore(OldestSegmentNeeded(begin.log_begin, keep_segments),
-                                             kRecycleAtMost));
+                                             log_of_a_round));
   return summary;
 }
 

@@ -17,6 +17,7 @@ namespace {
 
 constexpr uint32_t kNextFlusher = 1u << 2;
 constexpr int64_t kLongestSleepNs = 1'000'000'000;
+constexpr uint64_t kMuchLogBytes = 1u << 20;
 
 uint32_t BitOf(uint32_t round) { return 1u << (round & 1); }
 
@@ -30,9 +31,11 @@ void FlushRounds::GatherCompany(const WalState& state) {
   const int64_t quiet_ns = std::clamp<int64_t>(sync_ns / 8, 20'000, 500'000);
   const int64_t began_ns = MonotonicNs();
   int64_t grew_ns = began_ns;
+  const Lsn enough = state.flush.load(std::memory_order_relaxed) + kMuchLogBytes;
   Lsn seen = state.insert.load(std::memory_order_relaxed);
   for (int64_t now_ns = began_ns; now_ns - began_ns < sync_ns / 2 && now_ns - grew_ns < quiet_ns;
        now_ns = MonotonicNs()) {
+    if (seen >= enough) return;
     sched_yield();
     const Lsn insert = state.insert.load(std::memory_order_relaxed);
     if (insert != seen) grew_ns = MonotonicNs();

@@ -32,7 +32,8 @@ class FlushRounds {
 
   // By the flusher, before it begins: if the last round had others waiting, their clients are about
   // to come back with the next change. It waits for them while changes keep coming, at most for
-  // half of what a sync takes: a sync for fifty costs what one for twenty-five does.
+  // half of what a sync takes: a sync for fifty costs what one for twenty-five does. Not when so
+  // much is there already that the bytes are what takes the time.
   static void GatherCompany(const WalState& state);
   // Sleeps until something may have changed for one who waits for `lsn`; `round` was read before
   // the try for the flush lock that failed. Never for long: a sleep that ends by itself while

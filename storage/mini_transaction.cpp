@@ -19,6 +19,12 @@ namespace {
 // Of this process: the end of its newest record.
 thread_local Lsn g_last_change = 0;
 
+MiniTransactionArea::Before BeforeOf(PageRole role) {
+  using Before = MiniTransactionArea::Before;
+  if (role == PageRole::kFilledPage) return Before::kFilled;
+  return role == PageRole::kNewPage ? Before::kZero : Before::kSaved;
+}
+
 std::byte* Append(std::byte* to, const void* bytes, size_t count) {
   if (count != 0) std::memcpy(to, bytes, count);
   return to + count;
@@ -37,7 +43,7 @@ void CheckBeforeImages(const MiniTransactionArea& area, FunctionRef<std::byte*(s
   std::byte restored[kPageBytes];
   for (size_t i = 0; i < area.page_count; ++i) {
     const MiniTransactionArea::Page& page = area.pages[i];
-    if (page.is_new != 0) continue;
+    if (page.before != MiniTransactionArea::Before::kSaved) continue;
     std::memcpy(restored, page_of(i), kPageBytes);
     RestoreBeforeImage(area, i, restored);
     const PageHeader& before = HeaderOf(g_copies[i]);
@@ -60,7 +66,8 @@ Lsn LastChange() { return g_last_change; }
 
 void RestoreBeforeImage(const MiniTransactionArea& area, size_t i, std::byte* page) noexcept {
   const MiniTransactionArea::Page& entry = area.pages[i];
-  if (entry.is_new != 0) {
+  if (entry.before == MiniTransactionArea::Before::kFilled) return;
+  if (entry.before == MiniTransactionArea::Before::kZero) {
     std::memset(page, 0, kPageBytes);
     return;
   }
@@ -166,14 +173,13 @@ void MiniTransaction::SaveBeforeImages() noexcept {
   area_.page_count = header_.page_count;
   for (size_t i = 0; i < header_.page_count; ++i) {
     const Page& page = pages_[i];
-    const bool is_new = page.role == PageRole::kNewPage;
     const std::byte* bytes = page.page->bytes();
     const ChangedBytes& changed = page.changed;
     const size_t wanted = changed.low_end + static_cast<size_t>(changed.to - changed.from);
     CHECK(used + wanted <= kMaxImageBytes, "before-images of {} bytes", used + wanted);
     area_.pages[i] = {.ref = {page.page->page_no(), page.role, 0},
                       .buffer = page.page->buffer(),
-                      .is_new = is_new ? 1u : 0u,
+                      .before = BeforeOf(page.role),
                       .changed = changed,
                       .reserved = 0,
                       .image_offset = static_cast<uint32_t>(used)};
@@ -183,16 +189,24 @@ void MiniTransaction::SaveBeforeImages() noexcept {
   }
 }
 
+void MiniTransaction::ChooseImages(Lsn checkpoint_start, PageImages& images) const noexcept {
+  for (size_t i = 0; i < header_.page_count; ++i) {
+    const std::byte* page = pages_[i].page->bytes();
+    if (pages_[i].role == PageRole::kFilledPage) {
+      images.Add(i, page);
+    } else if (pages_[i].role != PageRole::kNewPage) {
+      images.AddIfDue(i, page, checkpoint_start);
+    }
+  }
+}
+
 Result<Lsn> MiniTransaction::InsertIntoLog() noexcept {
   auto& header = *reinterpret_cast<RecordHeader*>(area_.record.data());
   const std::atomic<Lsn>& checkpoint_start = Segment::Wal().checkpoint_start;
   for (;;) {
     const Lsn built_for = checkpoint_start.load(std::memory_order_relaxed);
     PageImages images;
-    for (size_t i = 0; i < header_.page_count; ++i) {
-      if (pages_[i].role == PageRole::kNewPage) continue;
-      images.AddIfDue(i, pages_[i].page->bytes(), built_for);
-    }
+    ChooseImages(built_for, images);
     const uint64_t tail_hash = WalTailHash(images.pieces());
     ASSIGN_OR_RETURN(WalInsertion insertion, WalInsertion::Begin(header.bytes + images.bytes()));
     // A checkpoint began meanwhile: a page may now be due for an image that was not due before.
@@ -202,7 +216,7 @@ Result<Lsn> MiniTransaction::InsertIntoLog() noexcept {
                       images.pieces(), tail_hash, &area_.end);
     FAULT_POINT(kChangeCount);
     StoreCounts(header);
-    Stats::Add(StatId::kWalPageImages, images.count());
+    Stats::Add(StatId::kWalPageImages, images.count_due());
     return insertion.end();
   }
 }

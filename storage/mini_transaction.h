@@ -9,6 +9,11 @@
 //      the slot is disarmed;
 //   4. the caller lets the pages go.
 //
+// A page of an overflow chain need not be copied that often: nobody can have a link to it before
+// its record, so the caller fills it between 1 and 2, while it is free in the map and locked. The
+// record takes its bytes from there, as an image (page_images.h). They stay if the change is taken
+// back: what a free page holds does not matter.
+//
 // Between arm and disarm nothing waits, throws or lets a page go: Commit is one straight run. A
 // process that dies in there leaves its slot armed and its locks held: RestoreBeforeImages makes
 // the pages what they were before, and with `end` set ApplyRecord makes the change again.
@@ -26,6 +31,8 @@
 #include "storage/record.h"
 
 namespace warren {
+
+class PageImages;
 
 // Which bytes of a page may apply change, as far as they mean something before it? [0, low_end) and
 // [from, to).
@@ -45,10 +52,15 @@ inline constexpr size_t kMaxImageBytes = 50 * 1024;
 
 // One per slot, in the segment. Written by the slot's process alone.
 struct MiniTransactionArea {
+  enum class Before : uint32_t {
+    kSaved,   // in `images`
+    kZero,    // new, and made by Apply from the record
+    kFilled,  // new, and whole since before `armed`: left as it is
+  };
   struct Page {
     PageRef ref;
     BufferIndex buffer;
-    uint32_t is_new;  // no before-image: restored to all zero
+    Before before;
     ChangedBytes changed;
     uint16_t reserved;
     uint32_t image_offset;  // of both ranges, one after the other
@@ -87,6 +99,8 @@ class MiniTransaction {
   void AddPage(ExclusivePage& page, PageRole role, ChangedBytes changed);
   // `image`: the page's whole content, built in private memory. One per mini-transaction.
   void AddNewPage(ExclusivePage& page, const std::byte* image);
+  // A new page that the caller has filled. Its LSNs are set by the change.
+  void AddFilledPage(ExclusivePage& page) { AddPage(page, PageRole::kFilledPage, {}); }
   void ChangeMap(ExclusivePage& map_page, PageNo page_no, PageState state);
   void AddPayload(const void* bytes, size_t count);
   template <typename T>
@@ -116,6 +130,7 @@ class MiniTransaction {
 
   void AssembleRecord() noexcept;
   void SaveBeforeImages() noexcept;
+  void ChooseImages(Lsn checkpoint_start, PageImages& images) const noexcept;
   Result<Lsn> InsertIntoLog() noexcept;
 
   MiniTransactionArea& area_;

@@ -1,7 +1,10 @@
 #include "storage/overflow.h"
 
+#include <algorithm>
+#include <array>
 #include <cstring>
 #include <new>
+#include <span>
 
 #include "base/log.h"
 #include "shmem/segment.h"
@@ -15,12 +18,13 @@ namespace {
 
 constexpr uint64_t kKeptBufferBytes = 1u << 20;
 
-// The content of a chain's page, in private memory.
-const std::byte* MakeImage(PageNo page_no, uint32_t database, PageNo next, std::string_view part) {
-  alignas(8) thread_local std::byte image[kPageBytes];
-  std::memset(image, 0, sizeof(OverflowHeader));
-  auto& header = *reinterpret_cast<OverflowHeader*>(image);
-  header.page.page_no = page_no;
+// Most new pages of a record: besides it has the map pages of these and of the former head.
+constexpr size_t kPagesAtOnce = kMaxRecordPages - 2;
+
+// Makes a new page, all zero and still free in the map, a page of a chain.
+void FillPage(ExclusivePage& page, uint32_t database, PageNo next, std::string_view part) {
+  auto& header = *reinterpret_cast<OverflowHeader*>(page.bytes());
+  header.page.page_no = page.page_no();
   header.page.type = PageType::kOverflow;
   header.page.database = static_cast<uint16_t>(database);
   header.page.right = next;
@@ -30,22 +34,41 @@ const std::byte* MakeImage(PageNo page_no, uint32_t database, PageNo next, std::
   header.maker_slot = ProcArray::SelfOwner().slot;
   header.maker_generation = ProcArray::SelfOwner().generation;
   header.value_bytes = static_cast<uint32_t>(part.size());
-  std::memcpy(image + sizeof(OverflowHeader), part.data(), part.size());
-  return image;
+  std::memcpy(page.bytes() + sizeof(OverflowHeader), part.data(), part.size());
 }
 
-// Puts a page with `part` in front of the chain `head`, and sets it to the new page.
-Result<Step> Prepend(uint32_t database, std::string_view part, PageNo& head) {
+// The bytes of the last page of a chain that holds `rest`: it alone need not be full.
+std::string_view LastPart(std::string_view rest) {
+  const size_t odd = rest.size() % kOverflowBytesPerPage;
+  return rest.substr(rest.size() - (odd != 0 ? odd : kOverflowBytesPerPage));
+}
+
+// Puts the last bytes of `rest`, as many as go into one record, in front of the chain `head`. Then
+// takes them off `rest`, and sets `head`.
+Result<Step> Prepend(uint32_t database, std::string_view& rest, PageNo& head) {
+  const size_t missing = (rest.size() + kOverflowBytesPerPage - 1) / kOverflowBytesPerPage;
+  std::array<ExclusivePage, kPagesAtOnce> pages;
+  const std::span wanted = std::span(pages).first(std::min(missing, kPagesAtOnce));
   MapPages maps;
-  ExclusivePage page;
-  ASSIGN_OR_RETURN(const bool allocated, AllocatePage({head}, maps, page));
-  if (!allocated) return Step::kNeedRoom;
+  ASSIGN_OR_RETURN(const size_t count, AllocatePages({head}, maps, wanted));
+  if (count == 0) return Step::kNeedRoom;
   MiniTransaction change(RecordType::kAppendOverflow, database, 0);
-  change.AddNewPage(page, MakeImage(page.page_no(), database, head, part));
-  maps.Set(change, page.page_no(), PageState::kPendingChain);
+  std::string_view left = rest;
+  PageNo next = head;
+  for (size_t i = count; i-- > 0;) {  // the first one becomes the head
+    const std::string_view part = LastPart(left);
+    FillPage(pages[i], database, next, part);
+    change.AddFilledPage(pages[i]);
+    left.remove_suffix(part.size());
+    next = pages[i].page_no();
+  }
+  for (size_t i = 0; i < count; ++i) {
+    maps.Set(change, pages[i].page_no(), i == 0 ? PageState::kPendingChain : PageState::kUsed);
+  }
   if (head != kNoPage) maps.Set(change, head, PageState::kUsed);
   RETURN_IF_ERROR(change.Commit());
-  head = page.page_no();
+  rest = left;
+  head = next;
   return Step::kDone;
 }
 
@@ -72,18 +95,12 @@ void ValueBuffer::Trim() {
 
 Result<PageNo> BuildChain(uint32_t database, std::string_view value) {
   PageNo head = kNoPage;
-  size_t rest = value.size();
-  while (rest > 0) {
-    // The last page is the one that is not full: every step takes what makes the rest whole pages.
-    const size_t odd = rest % kOverflowBytesPerPage;
-    const size_t take = odd != 0 ? odd : kOverflowBytesPerPage;
-    const std::string_view part = value.substr(rest - take, take);
-    Status status = RunSteps([&] { return Prepend(database, part, head); });
+  while (!value.empty()) {
+    Status status = RunSteps([&] { return Prepend(database, value, head); });
     if (!status.ok()) {
       if (head != kNoPage) DiscardChain(head);
       return std::move(status).error();
     }
-    rest -= take;
   }
   return head;
 }

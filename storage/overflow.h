@@ -1,8 +1,9 @@
 // How is a value kept that is too large for its leaf?
 //
-// As a chain of overflow pages, built from its last page to its first, one record each, before the
-// leaf is locked. While it is built its head is pending in the allocation map and names its maker,
-// so that it is garbage once the maker is dead; the record that links the cell makes it used.
+// As a chain of overflow pages, built from its last page to its first, a few pages with each
+// record, before the leaf is locked. While it is built its head is pending in the allocation map
+// and names its maker, so that it is garbage once the maker is dead; the record that links the cell
+// makes it used. The bytes are copied into the pages, and from there into the log.
 #pragma once
 
 #include <memory>

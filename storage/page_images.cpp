@@ -21,6 +21,11 @@ PageImageHeader HeaderOfImage(std::span<const std::byte> image) {
 
 void PageImages::AddIfDue(size_t i, const std::byte* page, Lsn checkpoint_start) {
   if (HeaderOf(page).lsn > checkpoint_start) return;
+  Add(i, page);
+  ++count_due_;
+}
+
+void PageImages::Add(size_t i, const std::byte* page) {
   const PageImageHeader& header = headers_[count_++] = MeaningfulBytes(page);
   flags_ = static_cast<uint8_t>(flags_ | 1u << i);
   pieces_[piece_count_++] = std::as_bytes(std::span(&header, 1));

@@ -1,9 +1,9 @@
 // Which pages does a log record carry whole?
 //
 // The first change of a page after a checkpoint began carries the page as it was before the change:
-// redo starts from it, whatever a torn write left in the file. The images are the tail of the log
-// record, in the order of the record's pages; bit i of the log record's flags says that page i has
-// one.
+// redo starts from it, whatever a torn write left in the file. A filled page (mini_transaction.h)
+// comes the same way. The images are the tail of the log record, in the order of the record's
+// pages; bit i of the log record's flags says that page i has one.
 //
 //   image   offset  bytes  field
 //           0       2      low: bytes [0, low) of the page follow
@@ -37,16 +37,19 @@ static_assert(sizeof(WalRecordHeader) + kMaxRecordBytes +
 // unchanged until the record is in the log.
 class PageImages {
  public:
-  // Page `i` of the record, if its role is not kNewPage.
+  // Page `i` of the record, if its role is not kNewPage or kFilledPage.
   void AddIfDue(size_t i, const std::byte* page, Lsn checkpoint_start);
+  // A filled page.
+  void Add(size_t i, const std::byte* page);
 
   uint8_t flags() const { return flags_; }
   size_t bytes() const { return bytes_; }
   std::span<const WalPiece> pieces() const { return {pieces_.data(), piece_count_}; }
-  uint32_t count() const { return static_cast<uint32_t>(count_); }
+  uint32_t count_due() const { return count_due_; }  // without filled pages
 
  private:
   uint8_t flags_ = 0;
+  uint32_t count_due_ = 0;
   size_t count_ = 0;
   size_t piece_count_ = 0;
   size_t bytes_ = 0;

@@ -18,18 +18,21 @@ std::optional<PageNo> FreePageInFile(const MapPage& map, PageNo map_page_no, Pag
   return found;
 }
 
-// Locks a free page of the group of `near`, whose map page is held. Whoever holds a map page waits
+// Locks free pages of the group of `near`, whose map page is held. Whoever holds a map page waits
 // for no page: a free one may be locked for a moment by somebody who learned its number earlier and
-// waits for the map. Not held if each is locked.
-Result<ExclusivePage> TryFreePages(MapPages& maps, PageNo near) {
-  PageNo from = 0;
-  for (;;) {
+// waits for the map. Returns how many there were that nobody had locked.
+Result<size_t> TryFreePages(MapPages& maps, PageNo near, std::span<ExclusivePage> pages) {
+  size_t count = 0;
+  for (PageNo from = 0; count < pages.size();) {
     const auto found = FreePageInFile(maps.MapOf(near), MapPageOf(near), from);
-    if (!found.has_value()) return ExclusivePage();
-    ASSIGN_OR_RETURN(ExclusivePage page, BufferCache::TryGetNew(*found));
-    if (page.held()) return page;
+    if (!found.has_value()) break;
+    Result<ExclusivePage> page = BufferCache::TryGetNew(*found);
+    if (!page.ok() && count > 0) break;  // no buffer for one more
+    if (!page.ok()) return std::move(page).error();
+    if (page->held()) pages[count++] = std::move(*page);
     from = *found + 1;
   }
+  return count;
 }
 
 }  // namespace
@@ -75,18 +78,24 @@ Result<PageNo> FindFreePageAnywhere() {
 
 Result<bool> AllocatePage(std::initializer_list<PageNo> others, MapPages& maps,
                           ExclusivePage& new_page) {
+  ASSIGN_OR_RETURN(const size_t count, AllocatePages(others, maps, std::span(&new_page, 1)));
+  return count != 0;
+}
+
+Result<size_t> AllocatePages(std::initializer_list<PageNo> others, MapPages& maps,
+                             std::span<ExclusivePage> new_pages) {
   CHECK(others.size() <= 2);
   for (;;) {
     maps = MapPages();
     ASSIGN_OR_RETURN(const PageNo near, FindFreePageAnywhere());
-    if (near == kNoPage) return false;
+    if (near == kNoPage) return size_t{0};
     const PageNo first = others.size() > 0 ? others.begin()[0] : kNoPage;
     const PageNo second = others.size() > 1 ? others.begin()[1] : kNoPage;
     RETURN_IF_ERROR(maps.Lock({near, first, second}));
-    ASSIGN_OR_RETURN(new_page, TryFreePages(maps, near));
-    if (!new_page.held()) continue;  // somebody was faster
-    Stats::Add(StatId::kPagesAllocated);
-    return true;
+    ASSIGN_OR_RETURN(const size_t count, TryFreePages(maps, near, new_pages));
+    if (count == 0) continue;  // somebody was faster
+    Stats::Add(StatId::kPagesAllocated, count);
+    return count;
   }
 }
 

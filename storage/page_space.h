@@ -11,6 +11,7 @@
 
 #include <array>
 #include <initializer_list>
+#include <span>
 
 #include "shmem/buffer_cache.h"
 #include "storage/map_page.h"
@@ -41,6 +42,11 @@ class MapPages {
 // the caller's record does that. Nothing when no page is free: see MakeRoom.
 Result<bool> AllocatePage(std::initializer_list<PageNo> others, MapPages& maps,
                           ExclusivePage& new_page);
+
+// The same for several at once: as many as `new_pages` has room for and one group of the file has
+// free, in ascending order. Returns how many; 0: none is free.
+Result<size_t> AllocatePages(std::initializer_list<PageNo> others, MapPages& maps,
+                             std::span<ExclusivePage> new_pages);
 
 // The first page of the file that is free, or kNoPage. Looks at map pages under shared locks.
 Result<PageNo> FindFreePageAnywhere();

@@ -39,7 +39,8 @@ enum class PageRole : uint16_t {
   kLeftInner,
   kOldRoot,
   kCatalog,
-  kNewHead,  // page of a chain that becomes its head because the pages before it are freed
+  kNewHead,     // page of a chain that becomes its head because the pages before it are freed
+  kFilledPage,  // a new page whose bytes come as its image in the tail (mini_transaction.h)
 };
 std::string_view PageRoleName(PageRole role);  // for a role that is none of these, "?"
 std::string_view PageStateName(PageState state);

@@ -223,12 +223,15 @@ Result<WalInsertion> WalInsertion::Begin(size_t body_bytes) NO_THREAD_SAFETY_ANA
     const bool failed = StorageHasFailed();
     const Lsn needed_end = insertion.end_ + KeptForOthers(ReserveInUse());
     const bool allocated = kWithoutLog || needed_end <= State().allocated_end.load();
-    const bool fits = insertion.end_ - State().flush.load() <= Ring().size();
+    // Up to where the log must be durable for the record to fit into the ring.
+    const Lsn room_from = insertion.end_ - std::min<Lsn>(insertion.end_, Ring().size());
+    const bool fits = State().flush.load() >= room_from;
     if (!failed && allocated && fits) return insertion;
     { const WalInsertion let_go = std::move(insertion); }
     if (failed) return StorageFailure();
     if (!allocated) RETURN_IF_ERROR(EnsureAllocatedTo(needed_end));
-    if (!fits) RETURN_IF_ERROR(Wal::Flush(log_end));
+    // Not further: while the flush that makes the room goes on with the rest, others fill the room.
+    if (!fits) RETURN_IF_ERROR(Wal::Flush(room_from));
   }
 }
 
@@ -346,9 +349,11 @@ void Wal::ReleaseReserve(SlotReserve& reserve) {
 
 Status Wal::PrepareNextSegment() { return EnsureAllocatedTo(InsertPosition() + kSegmentBytes); }
 
-Result<uint32_t> Wal::RemoveSegmentsBefore(uint64_t keep_from, uint32_t recycle_at_most) {
+Result<uint32_t> Wal::RemoveSegmentsBefore(uint64_t keep_from, uint64_t bytes_ahead) {
   const ExclusiveLock lock(Segment::WalSegmentLock());
-  ASSIGN_OR_RETURN(const uint32_t gone, WalSegments::RemoveBefore(keep_from, recycle_at_most));
+  // The one behind the one in use, too: it is prepared before it is needed.
+  const uint64_t recycle_below = SegmentOf(InsertPosition() + bytes_ahead) + 2;
+  ASSIGN_OR_RETURN(const uint32_t gone, WalSegments::RemoveBefore(keep_from, recycle_below));
   // Recycled ones exist in full already; the next EnsureAllocatedTo finds them.
   return gone;
 }

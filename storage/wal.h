@@ -78,8 +78,9 @@ class Wal {
   static Lsn InsertPosition();
   static Lsn FlushPosition();
 
-  // Takes segments before number `keep_from` away (WalSegments::RemoveBefore).
-  static Result<uint32_t> RemoveSegmentsBefore(uint64_t keep_from, uint32_t recycle_at_most);
+  // Takes segments before number `keep_from` away, but for those that the next `bytes_ahead` of log
+  // can use.
+  static Result<uint32_t> RemoveSegmentsBefore(uint64_t keep_from, uint64_t bytes_ahead);
 
   // Says that there is a change that nobody waits for: the WAL writer sees to it.
   static void NoteAsynchronousChange();

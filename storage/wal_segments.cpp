@@ -144,7 +144,7 @@ Result<std::vector<uint64_t>> WalSegments::List() {
   return numbers;
 }
 
-Result<uint32_t> WalSegments::RemoveBefore(uint64_t keep_from, uint32_t recycle_at_most) {
+Result<uint32_t> WalSegments::RemoveBefore(uint64_t keep_from, uint64_t recycle_below) {
   ASSIGN_OR_RETURN(const std::vector<uint64_t> present, List());
   uint64_t next = present.empty() ? 0 : present.back() + 1;
   uint32_t gone = 0;
@@ -153,8 +153,7 @@ Result<uint32_t> WalSegments::RemoveBefore(uint64_t keep_from, uint32_t recycle_
     const std::string path = PathOf(number);
     // An older segment's records don't count at their new place: their checksums are seeded with
     // the old one.
-    if (recycle_at_most > 0) {
-      --recycle_at_most;
+    if (next < recycle_below) {
       if (rename(path.c_str(), PathOf(next++).c_str()) != 0)
         return SystemError(errno, path, "rename");
     } else if (unlink(path.c_str()) != 0) {

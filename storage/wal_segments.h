@@ -38,9 +38,10 @@ class WalSegments {
   // Numbers of all segments present, ascending.
   static Result<std::vector<uint64_t>> List();
 
-  // Takes segments before `keep_from` out: up to `recycle_at_most` are renamed to follow the last
-  // one, the rest removed. Caller holds the WAL segment lock. Returns how many went.
-  static Result<uint32_t> RemoveBefore(uint64_t keep_from, uint32_t recycle_at_most);
+  // Takes segments before `keep_from` out: they are renamed to follow the last one as long as their
+  // numbers stay below `recycle_below`, the rest removed. Caller holds the WAL segment lock.
+  // Returns how many went.
+  static Result<uint32_t> RemoveBefore(uint64_t keep_from, uint64_t recycle_below);
 
   // Removes all segments from `first` on. For a log that nobody uses.
   static Status RemoveFrom(uint64_t first);

@@ -19,6 +19,7 @@ import tempfile
 import time
 
 import figures
+import locks
 import memcached
 import report
 import servers
@@ -85,7 +86,7 @@ def main():
         effort = servers.Effort(arguments.quick)
         chosen = chosen_figures(arguments)
         running = []
-        for kind in (*servers.ALL, memcached.Memcached):
+        for kind in (*servers.ALL, memcached.Memcached, locks.Pthread):
             if not any(kind.name in figure.servers for figure in chosen):
                 continue
             server = kind(directory / kind.name.replace(" ", "-"), effort)

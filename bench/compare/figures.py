@@ -6,10 +6,12 @@ To add a figure: one row here; a method in servers.py if it is a new kind of loa
 import dataclasses
 import typing
 
+import locks
 import matrix
 
 RESP = ("Warren", "Redis", "ceiling", "event loop")
-EVERY = ("Warren", "no log", "no look", "Redis", "memcached", "PostgreSQL", "ceiling", "event loop")
+EVERY = ("Warren", "no log", "no look", "Redis", "memcached", "PostgreSQL", "ceiling", "event loop",
+         "pthread")
 VALUE_TEXT = "v" * 64
 SQL_TOO = ("Warren", "Redis", "PostgreSQL", "ceiling", "event loop")
 MEMORY = ("Warren", "Redis", "memcached", "PostgreSQL", "ceiling")
@@ -124,6 +126,7 @@ FIGURES = (
     Figure("Connections", IDLE, MEMORY,
            lambda server: server.idle_connection_kib(1000)),
     *matrix.rows(Figure),
+    *locks.rows(Figure),
 )
 
 
@@ -169,6 +172,7 @@ def goals():
     for command in ("GET", "SET"):
         yield Goal("at most 3 % more than without the look", INSTRUCTIONS.format(command),
                    at_most=1.03, theirs="no look")
+    yield from locks.goals(Goal)
     yield Goal("under 200 bytes", LOG_BYTES, at_most=200)
     yield Goal("at least 200 MB/s", REDO, at_least=200)
     yield Goal("less than 3 x that without a checkpoint", P99.format("during one"), at_most=3,

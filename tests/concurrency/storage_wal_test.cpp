@@ -184,7 +184,7 @@ TEST_CASE("a recycled segment's old records are not read at their new place") {
   const std::string big(kMaxWalRecordBytes - 100, 'x');
   while (SegmentOf(Wal::InsertPosition()) < 2) Insert(big);
   REQUIRE(Wal::FlushAll().ok());
-  const Result<uint32_t> gone = WalSegments::RemoveBefore(2, 1);
+  const Result<uint32_t> gone = WalSegments::RemoveBefore(2, 4);
   REQUIRE(gone.ok());
   CHECK(*gone == 1);
   const Result<std::vector<uint64_t>> present = WalSegments::List();
@@ -193,6 +193,21 @@ TEST_CASE("a recycled segment's old records are not read at their new place") {
   while (SegmentOf(Wal::InsertPosition()) < 3) Insert("small");
   REQUIRE(Wal::FlushAll().ok());
   CHECK(ReadLog(2 * kSegmentBytes).end == Wal::InsertPosition());
+}
+
+TEST_CASE("segments are recycled as far as the log is to grow, and no further") {
+  LogWorld world;
+  const std::string big(kMaxWalRecordBytes - 100, 'x');
+  while (SegmentOf(Wal::InsertPosition()) < 5) Insert(big);
+  REQUIRE(Wal::FlushAll().ok());
+  const auto segments_after = [](uint64_t keep_from, uint64_t bytes_ahead) {
+    REQUIRE(Wal::RemoveSegmentsBefore(keep_from, bytes_ahead).ok());
+    return WalSegments::List().value();
+  };
+  // For what is to come within the one in use, one is ready.
+  CHECK(segments_after(3, 0) == std::vector<uint64_t>{3, 4, 5, 6});
+  CHECK(segments_after(4, kSegmentBytes) == std::vector<uint64_t>{4, 5, 6, 7});
+  CHECK(segments_after(5, kSegmentBytes) == std::vector<uint64_t>{5, 6, 7});
 }
 
 TEST_CASE("a segment that cannot be made is an error before anything is inserted") {

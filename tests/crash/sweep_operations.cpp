@@ -243,7 +243,8 @@ std::vector<Operation> VacuumOperations() {
        .set_up =
            [] {
              Fill(4);
-             LetAnotherDieAt(FaultPoint::kChangeDone, 3, [] { Put("large", Filled(60'000, 'l')); });
+             LetAnotherDieAt(FaultPoint::kChangeDone, 3,
+                             [] { Put("large", Filled(200'000, 'l')); });
              RepairOther();
            },
        .run = [] { (void)CollectGarbage(1000); },

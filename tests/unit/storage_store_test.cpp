@@ -89,6 +89,19 @@ TEST_CASE("values of every size around the inline limit and a page's size come b
   CheckStore();
 }
 
+TEST_CASE("a large value is in the log once, in few records") {
+  StoreWorld world;
+  constexpr size_t kBytes = 1'000'000;
+  for (const size_t replaced : {size_t{0}, size_t{1}}) {
+    CAPTURE(replaced);
+    const Lsn before = Segment::Wal().insert.load();
+    const uint64_t records = Stats::Read(StatId::kWalRecords);
+    Put("large", LargeValue(kBytes, static_cast<char>('a' + replaced)));
+    CHECK(Segment::Wal().insert.load() - before < kBytes + kBytes / 25);
+    CHECK(Stats::Read(StatId::kWalRecords) - records < kBytes / kPageBytes / 4);
+  }
+}
+
 TEST_CASE("keys of every byte and of the greatest length are kept apart") {
   StoreWorld world;
   std::map<std::string, std::string> model;
