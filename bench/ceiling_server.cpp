@@ -1,28 +1,36 @@
 // How fast could a server be that does nothing but receive, count commands and answer a constant?
 //
-//   ceiling_server fork PORT    one process per connection, blocking recv: the most that any
-//                               process-per-client server can reach on this machine
+//   ceiling_server fork PORT    one process per connection, which waits as Warren's backends do
+//                               (backend/wait_policy.h): the most that a process-per-client server
+//                               can reach on this machine, as far as we know how to wait
 //   ceiling_server epoll PORT   one process for all, epoll: the same for an event loop
 //
 // Serves 127.0.0.1 until SIGTERM.
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sched.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <array>
+#include <atomic>
+#include <cerrno>
 #include <charconv>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
+#include <new>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
 
+#include "base/clock.h"
 #include "bench/resp_batch.h"
 
 namespace {
@@ -60,10 +68,58 @@ struct Connection {
   std::string output;
 };
 
+// One recv; `buffer` has room.
+class Blocking {
+ public:
+  static ssize_t Receive(int fd, std::span<char> buffer) {
+    return recv(fd, buffer.data(), buffer.size(), 0);
+  }
+};
+
+// Alone it spins for a while first. With others it yields the processor once, unless the client
+// sends batches.
+class AsABackend {
+ public:
+  explicit AsABackend(const std::atomic<int>& connections) : connections_(connections) {
+    const sched_param parameter{};
+    sched_setscheduler(0, SCHED_BATCH, &parameter);
+  }
+
+  ssize_t Receive(int fd, std::span<char> buffer) {
+    if (connections_ < processors_) {
+      const ssize_t received = Spin(fd, buffer);
+      if (received >= 0) return received;
+    } else if (!batch_) {
+      sched_yield();
+    }
+    const ssize_t received = Blocking::Receive(fd, buffer);
+    batch_ = received > kBatchBytes;
+    return received;
+  }
+
+ private:
+  static constexpr int64_t kSpinNs = 40'000;
+  static constexpr ssize_t kBatchBytes = 384;
+
+  static ssize_t Spin(int fd, std::span<char> buffer) {
+    const int64_t end = warren::MonotonicNs() + kSpinNs;
+    ssize_t received;
+    do {
+      received = recv(fd, buffer.data(), buffer.size(), MSG_DONTWAIT);
+    } while (received < 0 && errno == EAGAIN && warren::MonotonicNs() < end);
+    return received;
+  }
+
+  const std::atomic<int>& connections_;
+  const int processors_ = static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN));
+  bool batch_ = false;
+};
+
 // Receives once, answers what is complete. False when the connection is over.
-bool ServeOnce(int fd, Connection* connection) {
+template <typename Wait>
+bool ServeOnce(int fd, Wait& wait, Connection* connection) {
   std::array<char, 64 * 1024> buffer;
-  const ssize_t received = recv(fd, buffer.data(), buffer.size(), 0);
+  const ssize_t received = wait.Receive(fd, buffer);
   if (received <= 0) return false;
   connection->input.append(buffer.data(), static_cast<size_t>(received));
   connection->output.clear();
@@ -80,6 +136,10 @@ bool ServeOnce(int fd, Connection* connection) {
 [[noreturn]] void ServeWithProcesses(int listener) {
   std::signal(SIGCHLD, SIG_IGN);  // nobody waits for the children
   const pid_t parent = getpid();
+  void* const shared = mmap(nullptr, sizeof(std::atomic<int>), PROT_READ | PROT_WRITE,
+                            MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (shared == MAP_FAILED) Die("mmap");
+  auto& connections = *new (shared) std::atomic<int>(0);
   while (true) {
     const int fd = Accept(listener);
     if (fd < 0) continue;
@@ -87,9 +147,12 @@ bool ServeOnce(int fd, Connection* connection) {
       prctl(PR_SET_PDEATHSIG, SIGKILL);
       if (getppid() != parent) _exit(1);
       close(listener);
+      ++connections;
+      AsABackend wait(connections);
       Connection connection;
-      while (ServeOnce(fd, &connection)) {
+      while (ServeOnce(fd, wait, &connection)) {
       }
+      --connections;
       _exit(0);
     }
     close(fd);
@@ -104,6 +167,7 @@ bool ServeOnce(int fd, Connection* connection) {
     if (epoll_ctl(poll, EPOLL_CTL_ADD, fd, &event) != 0) Die("epoll_ctl");
   };
   watch(listener);
+  Blocking wait;
   std::array<epoll_event, 1024> events;
   while (true) {
     const int count = epoll_wait(poll, events.data(), static_cast<int>(events.size()), -1);
@@ -111,7 +175,7 @@ bool ServeOnce(int fd, Connection* connection) {
       const int fd = events[i].data.fd;
       if (fd == listener) {
         if (const int client = Accept(listener); client >= 0) watch(client);
-      } else if (!ServeOnce(fd, &connections[fd])) {
+      } else if (!ServeOnce(fd, wait, &connections[fd])) {
         connections.erase(fd);
         close(fd);
       }
