@@ -30,9 +30,10 @@ def deaths_table(deaths):
         reap = [death.reap_us for death in chosen]
         rows.append([name, str(len(chosen)), *(
             [microseconds(percentile(free, part)) for part in (0.5, 0.99, 1)] +
-            [microseconds(percentile(reap, 0.5))] if chosen else [""] * 4)])
+            [microseconds(percentile(reap, quantile)) for part in (0.5, 0.99)]
+            if chosen else [""] * 5)])
     return report.table(["from SIGKILL until its last lwlock was free", "deaths", "p50", "p99",
-                         "longest", "p50 of the reaping alone"], rows)
+                         "longest", "p50 of the reaping alone", "its p99"], rows)
 
 
 def stalls_table(results):
