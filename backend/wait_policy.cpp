@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 
 #include <cerrno>
+#include <utility>
 
 #include "base/clock.h"
 #include "base/process_title.h"
@@ -28,6 +29,8 @@ constexpr uint32_t kRecountEvery = 4096;
 // A client that comes for a command or two is gone before its process needs to be prepared for
 // more: from this wait on it is.
 constexpr uint32_t kWaitsOfVisitors = 3;
+// It is batch work no longer when it was alone for so many waits.
+constexpr uint32_t kUncrowdedWaits = 256;
 
 int32_t ProcessorCount() {
   cpu_set_t set;
@@ -41,10 +44,13 @@ const int32_t g_processors = ProcessorCount();
 
 ClientWait::ClientWait() : processors_(g_processors) { SetWorking(true); }
 
-void ClientWait::NoteThatItStays() {
-  processors_ = ProcessorCount();
+// A system call when it changes. Refused in some containers: then without.
+void ClientWait::SetBatchWork(bool batch_work) {
+  uncrowded_waits_ = batch_work ? 0 : uncrowded_waits_ + 1;
+  if (batch_work == batch_work_ || (!batch_work && uncrowded_waits_ < kUncrowdedWaits)) return;
+  batch_work_ = batch_work;
   const sched_param parameter{};
-  sched_setscheduler(0, SCHED_BATCH, &parameter);  // refused in some containers: then without
+  sched_setscheduler(0, batch_work ? SCHED_BATCH : SCHED_OTHER, &parameter);
 }
 
 ClientWait::~ClientWait() { SetWorking(false); }
@@ -69,7 +75,7 @@ void ClientWait::Recount() {
 }
 
 ClientWait::Way ClientWait::Choose() {
-  if (++waits_ == kWaitsOfVisitors) NoteThatItStays();
+  if (++waits_ == kWaitsOfVisitors) processors_ = ProcessorCount();
   switch (GetSettings().wait_policy) {
     case WaitPolicy::kBlock:
       return Way::kSleep;
@@ -84,20 +90,30 @@ ClientWait::Way ClientWait::Choose() {
   if (waits_ % kRecountEvery == 0) Recount();
   // One processor is left for the client, if it is on this machine.
   const int32_t working = Segment::Server().working_backends.load(std::memory_order_relaxed);
-  if (working >= processors_) return batch_ ? Way::kSleep : Way::kYield;
+  const bool crowded = working >= processors_;
+  if (waits_ >= kWaitsOfVisitors) SetBatchWork(crowded);
+  if (crowded) return batch_ ? Way::kSleep : Way::kYield;
+  if (!trial_.Spins(MonotonicNs()) || !backoff_.MaySpin()) return Way::kSleep;
   return vain_spins_ < kVainSpins || waits_ % kSpinAgainEvery == 0 ? Way::kSpin : Way::kSleep;
 }
 
 ssize_t ClientWait::Spin(int fd, std::span<char> space) {
-  const int64_t end = MonotonicNs() + kSpinNs;
+  int64_t now = MonotonicNs();
+  const int64_t end = now + kSpinNs;
   do {
     const ssize_t n = recv(fd, space.data(), space.size(), MSG_DONTWAIT);
-    if (n >= 0 || errno != EAGAIN || Latch::Pending()) {
+    const int error = errno;
+    const int64_t looked_at = std::exchange(now, MonotonicNs());
+    backoff_.NoteLook(now - looked_at);
+    if (n >= 0 || error != EAGAIN || Latch::Pending()) {
       vain_spins_ = 0;
+      backoff_.NoteSpin();
+      errno = error;
       return n;
     }
-  } while (MonotonicNs() < end);
+  } while (now < end);
   ++vain_spins_;
+  backoff_.NoteSpin();
   errno = EAGAIN;
   return -1;
 }

@@ -10,6 +10,8 @@
 //   the same, but the client      sleep: so many commands lie between two waits that a yield only
 //   sends many at once            adds a switch of processes to the sleep
 //   alone, but the client thinks  sleep: there is nobody of ours to yield to
+//   alone, but other programs     sleep, where requests come faster then (spin_trial.h), and after
+//   want the processors           the process has lost its processor (spin_backoff.h)
 //
 // Whether others are at work is ServerState::working_backends. An idle server uses no processor
 // time under either. README.md has the figures.
@@ -21,12 +23,16 @@
 #include <cstdint>
 #include <span>
 
+#include "backend/spin_backoff.h"
+#include "backend/spin_trial.h"
+
 namespace warren {
 
 class ClientWait {
  public:
   // Counts this process as working until it is destroyed. From the third wait on the kernel is also
-  // asked to treat it as batch work: a wake-up does not interrupt whoever runs.
+  // asked to treat it as batch work as long as others are at work: a wake-up does not interrupt
+  // whoever runs. Alone, it would only come later behind what else the machine does.
   ClientWait();
   ~ClientWait();
   ClientWait(const ClientWait&) = delete;
@@ -47,11 +53,15 @@ class ClientWait {
   ssize_t Spin(int fd, std::span<char> space);
   ssize_t Sleep(int fd, std::span<char> space);
   static void Recount();
-  void NoteThatItStays();
+  void SetBatchWork(bool batch_work);
 
   uint32_t waits_ = 0;
-  uint32_t vain_spins_ = 0;  // in a row
+  uint32_t vain_spins_ = 0;       // in a row
+  uint32_t uncrowded_waits_ = 0;  // in a row
   int32_t processors_;
+  bool batch_work_ = false;  // to the kernel
+  SpinTrial trial_;
+  SpinBackoff backoff_;
   bool batch_ = false;  // what was received last
 };
 

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <bit>
 #include <string>
 
@@ -36,6 +37,9 @@ void Pause() {
 #endif
 }
 
+// Between two looks of one who spins.
+constexpr uint32_t kMostPauses = 16;
+
 // The current value of what is slept on; 0 means that there is nothing left to wait for.
 using Look = FunctionRef<uint32_t()>;
 
@@ -57,8 +61,10 @@ class LockWait {
   bool SpinOnce() {
     Begin();
     if (spins_ >= GetLockTuning().spin_rounds) return false;
-    ++spins_;
-    Pause();
+    // Each look takes the lock's cache line from its owner: ever more rarely, up to a point.
+    const uint32_t pauses = std::min(spins_ + 4, kMostPauses);
+    for (uint32_t i = 0; i < pauses; ++i) Pause();
+    spins_ += pauses;
     return true;
   }
 

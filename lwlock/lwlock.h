@@ -86,7 +86,7 @@ void UnbindLockProc();
 struct LockTuning {
   int64_t warn_timeout_ns = 1'000'000'000;  // how long a sleeper waits before it logs who holds it
   int64_t patience_ns = 20'000'000;  // how long a waiter lets itself be overtaken by newcomers
-  uint32_t spin_rounds = 60;         // looks at a taken lock before sleeping
+  uint32_t spin_rounds = 60;         // pauses between looks at a taken lock, before sleeping
 };
 LockTuning& GetLockTuning();
 
