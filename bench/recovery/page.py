@@ -30,7 +30,7 @@ def deaths_table(deaths):
         reap = [death.reap_us for death in chosen]
         rows.append([name, str(len(chosen)), *(
             [microseconds(percentile(free, part)) for part in (0.5, 0.99, 1)] +
-            [microseconds(percentile(reap, quantile)) for part in (0.5, 0.99)]
+            [microseconds(percentile(reap, part)) for part in (0.5, 0.99)]
             if chosen else [""] * 5)])
     return report.table(["from SIGKILL until its last lwlock was free", "deaths", "p50", "p99",
                          "longest", "p50 of the reaping alone", "its p99"], rows)
