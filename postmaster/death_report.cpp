@@ -87,6 +87,17 @@ bool Waits(const Proc& proc) {
          proc.locks.wait_event.load() >= LWLockWaitEvent(TrancheId{0});
 }
 
+void NoteLockWaits(const LockTable::OwnedLocks& locks, Incident* incident) {
+  incident->lock_waiters = incident->longest_lock_wait_us = incident->first_lock_wait_us = 0;
+  const int64_t now_us = MonotonicUs(), wall_us = WallClockUs();
+  for (const auto& wait : locks.waiters) {
+    IncidentWaiter waiter = MakeWaiter(wait.owner.slot, wait.tag);
+    waiter.began_us = now_us - std::max<int64_t>(wall_us - wait.since_us, 0);
+    incident->AddLockWaiter(waiter);
+  }
+  incident->lock_waiters = static_cast<int64_t>(locks.waiter_count);
+}
+
 // The words for DescribeIncident.
 class Sentence {
  public:
@@ -158,22 +169,23 @@ Incident ExamineDeath(SlotIndex slot, int wait_status) {
 
 Incident ExamineNobody() { return Begun(MonotonicNs()); }
 
-std::vector<LwlockWait> FindLwlockWaiters(SlotIndex slot) {
+void NoteLwlockWaits(SlotIndex slot, Incident* incident) {
+  // A predecessor that was killed may have left half of some.
+  incident->lwlock_waiters = incident->lock_waiters = 0;
+  incident->longest_lwlock_wait_us = incident->first_lwlock_wait_us = 0;
   std::vector<const LWLock*> locks;
   const ProcArray procs = Segment::Procs();
   ForEachLock(procs[slot].locks, [&](const LWLock* lock) { locks.push_back(lock); });
-  std::vector<LwlockWait> waits;
-  if (locks.empty()) return waits;
-  for (SlotIndex other = 0; other < procs.size(); ++other) {
+  for (SlotIndex other = 0; other < procs.size() && !locks.empty(); ++other) {
     const Proc& proc = procs[other];
     if (other == slot || !Waits(proc)) continue;
     const LWLock* const wanted = proc.locks.pending_lock.load();
     if (std::ranges::find(locks, wanted) == locks.end()) continue;
-    waits.push_back({MakeWaiter(other, fmt::format("{} {}", GetTranche(wanted->tranche).name,
-                                                   wanted->instance)),
-                     proc.locks.wait_began_ns.load()});
+    IncidentWaiter waiter =
+        MakeWaiter(other, fmt::format("{} {}", GetTranche(wanted->tranche).name, wanted->instance));
+    waiter.began_us = proc.locks.wait_began_ns.load() / 1000;
+    incident->AddLwlockWaiter(waiter);
   }
-  return waits;
 }
 
 int64_t SinceReapedUs(const Incident& incident) { return MonotonicUs() - incident.reaped_us; }
@@ -190,18 +202,7 @@ void NoteLocks(const LockTable::OwnedLocks& locks, Incident* incident) {
   }
   incident->lock_count = static_cast<int64_t>(locks.count);
   incident->locks.Set(text);
-}
-
-void NoteLockWaiters(const LockTable::OwnedLocks& locks, Incident* incident) {
-  incident->locks_free_us = SinceReapedUs(*incident);
-  incident->lock_waiters = incident->longest_lock_wait_us = 0;
-  const int64_t now_us = WallClockUs();
-  for (const auto& wait : locks.waiters) {
-    IncidentWaiter waiter = MakeWaiter(wait.owner.slot, wait.tag);
-    waiter.waited_us = std::max<int64_t>(now_us - wait.since_us, 0);
-    incident->AddLockWaiter(waiter);
-  }
-  incident->lock_waiters = static_cast<int64_t>(locks.waiter_count);
+  NoteLockWaits(locks, incident);
 }
 
 std::string DescribeIncident(const Incident& incident) {

@@ -23,20 +23,14 @@ Incident ExamineDeath(SlotIndex slot, int wait_status);
 // Nobody died, but all processes are about to be stopped.
 Incident ExamineNobody();
 
-// Who waits for a lock that the dead one has or was about to release.
-struct LwlockWait {
-  IncidentWaiter waiter;  // waited_us: not known yet
-  int64_t began_ns = 0;   // MonotonicNs
-};
-std::vector<LwlockWait> FindLwlockWaiters(SlotIndex slot);
-
 // From its reaping until now.
 int64_t SinceReapedUs(const Incident& incident);
 
-// Takes over what it has in the lock table.
+// Takes over who waits for an LWLock that it has or was about to release.
+void NoteLwlockWaits(SlotIndex slot, Incident* incident);
+
+// Takes over what it has in the lock table, and who waits for that.
 void NoteLocks(const LockTable::OwnedLocks& locks, Incident* incident);
-// They are free now.
-void NoteLockWaiters(const LockTable::OwnedLocks& locks, Incident* incident);
 
 // One line, without id: "backend 1234, slot 5, client 127.0.0.1:50123, killed by signal 9
 // (SIGKILL) ...".

@@ -57,27 +57,24 @@ class UnderRepair {
 
 constexpr int64_t kLookWhileWaitingNs = 5'000'000;
 
-// Before anything is repaired: what it held is known from its slot alone.
+// Before anything is repaired: what it held is known from its slot alone. It may have been told
+// already, by a monitor that was killed before it had freed the slot.
 IncidentRow* NoteDeath(SlotIndex slot) noexcept {
   const Proc& proc = Segment::Procs()[slot];
   const PackedOwner dead = Pack({slot, proc.generation.load()});
-  IncidentRow* const begun = Incidents::FindOpen(dead);
+  IncidentRow* const begun = Incidents::Find(dead);
   if (begun != nullptr) return begun;
   FAULT_POINT(kIncidentOpen);
   return Incidents::Open(dead, ExamineDeath(slot, proc.wait_status.load()));
 }
 
-void NoteLocksFree(IncidentRow& row, const std::vector<LwlockWait>& waits) noexcept {
-  const int64_t now_ns = MonotonicNs();
-  Incident incident = Incidents::Read(row);
-  incident.lwlocks_free_us = SinceReapedUs(incident);
-  incident.lwlock_waiters = incident.longest_lwlock_wait_us = 0;
-  for (const LwlockWait& wait : waits) {
-    IncidentWaiter waiter = wait.waiter;
-    waiter.waited_us = (now_ns - wait.began_ns) / 1000;
-    incident.AddLwlockWaiter(waiter);
-  }
-  Incidents::Add(row, IncidentPart::kLocksFree, incident);
+// Adds the part that `fill` knows, unless it is there already.
+template <typename Fill>
+void AddPart(IncidentRow* row, IncidentPart part, Fill fill) {
+  if (row == nullptr || Incidents::Has(*row, part)) return;
+  Incident incident = Incidents::Read(*row);
+  fill(incident);
+  Incidents::Add(*row, part, incident);
 }
 
 void RepairInPlace(SlotIndex slot) noexcept {
@@ -86,11 +83,14 @@ void RepairInPlace(SlotIndex slot) noexcept {
     _exit(kCannotRepair);
   }
   IncidentRow* const row = NoteDeath(slot);
-  const bool first = row != nullptr && !Incidents::Has(*row, IncidentPart::kLocksFree);
-  const std::vector<LwlockWait> waits = first ? FindLwlockWaiters(slot) : std::vector<LwlockWait>();
-  const DeathRepair done = RepairDead(slot);
-  if (first) NoteLocksFree(*row, waits);
-  if (done.held_locks || done.change != ChangeRepair::kNone) Stats::Add(StatId::kRepairsInPlace);
+  // Before they are woken: then nobody knows any more.
+  AddPart(row, IncidentPart::kLwlockWaits,
+          [slot](Incident& incident) { NoteLwlockWaits(slot, &incident); });
+  (void)RepairDead(slot);
+  AddPart(row, IncidentPart::kLocksFree, [](Incident& incident) {
+    incident.lwlocks_free_us = SinceReapedUs(incident);
+    incident.EndLwlockWaits(MonotonicUs());
+  });
 }
 
 void RepairAllInPlace() noexcept {
@@ -109,26 +109,42 @@ void RepairSettingsLock(LWLock&) noexcept {}
 // -- Phase 2.
 
 // In this order: while some of the commit's changes are not made yet, its locks keep everybody from
-// seeing the others. What it has locked is noted while it is still there.
+// seeing the others. What it has locked, and who waits for that, is noted while it is still there.
 Status ClearAway(Owner dead, IncidentRow* row) {
   RETURN_IF_FAULT(kRepairCommit);
   RETURN_IF_ERROR(FinishCommit(dead));
   FAULT_POINT(kRepairDrop);
-  const LockTable::OwnedLocks locks = LockTable::LocksOf(dead);
-  const bool first = row != nullptr && !Incidents::Has(*row, IncidentPart::kLockTable);
-  if (first) {
-    Incident incident = Incidents::Read(*row);
-    NoteLocks(locks, &incident);
-    Incidents::Add(*row, IncidentPart::kLockTable, incident);
-  }
+  AddPart(row, IncidentPart::kLockTable,
+          [dead](Incident& incident) { NoteLocks(LockTable::LocksOf(dead), &incident); });
   LockTable::DropOwner(dead);
-  if (row == nullptr) return {};
-  Incident incident = Incidents::Read(*row);
-  NoteLockWaiters(locks, &incident);
-  incident.cleared_us = SinceReapedUs(incident);
-  incident.outcome.Set(kRepairedInPlace);
-  Incidents::Add(*row, IncidentPart::kEnd, incident);
+  AddPart(row, IncidentPart::kEnd, [](Incident& incident) {
+    incident.EndLockWaits(MonotonicUs());
+    incident.locks_free_us = incident.cleared_us = SinceReapedUs(incident);
+    incident.outcome.Set(kRepairedInPlace);
+  });
   return {};
+}
+
+// Was it in the middle of something? Its slot says nothing of that any more.
+bool WasInTheMiddle(const IncidentRow* row) {
+  if (row == nullptr) return false;
+  const Incident incident = Incidents::Read(*row);
+  return incident.lwlock_count > 0 || incident.change.Get() != "none";
+}
+
+// Counts it once, whoever is killed in between: first what was counted before is noted under the
+// dead one's generation, then one more than that is stored, which may be done again. In the dead
+// one's own block, which nobody else writes to.
+void CountRepair(Owner dead, bool in_the_middle) {
+  Proc& proc = Segment::Procs()[dead.slot];
+  if (proc.counted_generation.load() != dead.generation) {
+    proc.repairs_before.store(Stats::Of(dead.slot, StatId::kRepairs));
+    proc.repairs_in_place_before.store(Stats::Of(dead.slot, StatId::kRepairsInPlace));
+    StoreBetween(proc.counted_generation, dead.generation);
+  }
+  Stats::SetOf(dead.slot, StatId::kRepairs, proc.repairs_before.load() + 1);
+  if (!in_the_middle) return;
+  Stats::SetOf(dead.slot, StatId::kRepairsInPlace, proc.repairs_in_place_before.load() + 1);
 }
 
 class ProcessMonitor {
@@ -164,6 +180,7 @@ class ProcessMonitor {
     const Status status = ClearAway(dead, row);
     if (status.ok()) {
       if (row != nullptr) Record(*row);
+      CountRepair(dead, WasInTheMiddle(row));
       FAULT_POINT(kRepairFree);
       FreeSlot(proc);
     }
@@ -172,8 +189,9 @@ class ProcessMonitor {
   }
 
   // Before the slot is free: a successor of a monitor that is killed here finds both and writes the
-  // line once more, which then counts once.
+  // line once more, which then counts once; killed after the last line, it finds that it is told.
   void Record(IncidentRow& row) {
+    if (Incidents::Has(row, IncidentPart::kTold)) return;
     const NumberedIncident incident{row.id.load(), Incidents::Read(row)};
     FAULT_POINT(kIncidentWrite);
     Status written = AppendIncident(DataDirectory::Path(), incident);
@@ -187,7 +205,6 @@ class ProcessMonitor {
   }
 
   static void FreeSlot(Proc& proc) {
-    Stats::Add(StatId::kRepairs);
     proc.pid.store(0);
     // It follows no link any more.
     proc.op_start.store(0);

@@ -27,7 +27,8 @@ IncidentRow* NextRow(uint64_t* id) {
   const uint64_t last = ring.last_id.load();
   for (uint64_t next = last + 1; next <= last + IncidentRing::kRows; ++next) {
     IncidentRow& row = ring.rows[next % IncidentRing::kRows];
-    if (row.dead.load() != 0) continue;
+    // There, and not counted: whoever filled it was killed before the last store.
+    if (Incidents::IsOpen(row) || row.id.load() == next) continue;
     *id = next;
     return &row;
   }
@@ -39,7 +40,8 @@ void Fill(IncidentRow& row, uint64_t id, PackedOwner dead, const Incident& incid
   StoreBefore(row.id, uint64_t{0});
   std::atomic_thread_fence(std::memory_order_release);  // partner: Copy's second look
   StoreWords(row, incident);
-  row.parts.store(0, std::memory_order_relaxed);
+  // Before `dead`: whose row it is says nothing of those who had it before.
+  StoreBefore(row.parts, uint32_t{0});
   // Before `id`: an id without an owner would be one whose repair has ended.
   StoreAfter(row.dead, dead);
   StoreAfter(row.id, id);
@@ -70,7 +72,7 @@ std::optional<NumberedIncident> Copy(const IncidentRow& row) {
   const uint64_t id = row.id.load(std::memory_order_acquire);
   if (id == 0) return std::nullopt;
   const uint32_t parts =
-      row.dead.load() == 0 ? ~uint32_t{0} : row.parts.load(std::memory_order_acquire);
+      Incidents::IsOpen(row) ? row.parts.load(std::memory_order_acquire) : ~uint32_t{0};
   NumberedIncident copy{id, Incidents::Read(row)};
   std::atomic_thread_fence(std::memory_order_acquire);  // partner: Fill
   if (row.id.load(std::memory_order_relaxed) != id) return std::nullopt;
@@ -96,23 +98,52 @@ size_t Incident::listed_waiters() const {
   return static_cast<size_t>(std::clamp<int64_t>(lwlock_waiters + lock_waiters, 0, kListedWaiters));
 }
 
+namespace {
+
+// Waits that began earliest are the longest; 0 stands for none.
+int64_t Earlier(int64_t first_us, int64_t began_us) {
+  return first_us == 0 ? began_us : std::min(first_us, began_us);
+}
+
+}  // namespace
+
 void Incident::AddLwlockWaiter(const IncidentWaiter& waiter) {
   if (listed_waiters() < kListedWaiters) waiters[listed_waiters()] = waiter;
   ++lwlock_waiters;
   longest_lwlock_wait_us = std::max(longest_lwlock_wait_us, waiter.waited_us);
+  first_lwlock_wait_us = Earlier(first_lwlock_wait_us, waiter.began_us);
 }
 
 void Incident::AddLockWaiter(const IncidentWaiter& waiter) {
   if (listed_waiters() < kListedWaiters) waiters[listed_waiters()] = waiter;
   ++lock_waiters;
   longest_lock_wait_us = std::max(longest_lock_wait_us, waiter.waited_us);
+  first_lock_wait_us = Earlier(first_lock_wait_us, waiter.began_us);
 }
 
-IncidentRow* Incidents::FindOpen(PackedOwner dead) {
+void Incident::EndLwlockWaits(int64_t now_us) {
+  const auto listed = static_cast<size_t>(std::clamp<int64_t>(lwlock_waiters, 0, kListedWaiters));
+  for (size_t i = 0; i < listed; ++i) waiters[i].waited_us = now_us - waiters[i].began_us;
+  longest_lwlock_wait_us = lwlock_waiters > 0 ? now_us - first_lwlock_wait_us : 0;
+}
+
+void Incident::EndLockWaits(int64_t now_us) {
+  const auto first = static_cast<size_t>(std::clamp<int64_t>(lwlock_waiters, 0, kListedWaiters));
+  for (size_t i = first; i < listed_waiters(); ++i) {
+    waiters[i].waited_us = now_us - waiters[i].began_us;
+  }
+  longest_lock_wait_us = lock_waiters > 0 ? now_us - first_lock_wait_us : 0;
+}
+
+IncidentRow* Incidents::Find(PackedOwner dead) {
   for (IncidentRow& row : Segment::IncidentRows().rows) {
     if (row.id.load() != 0 && row.dead.load() == dead) return &row;
   }
   return nullptr;
+}
+
+bool Incidents::IsOpen(const IncidentRow& row) {
+  return row.id.load() != 0 && row.dead.load() != 0 && !Has(row, IncidentPart::kTold);
 }
 
 IncidentRow* Incidents::Open(PackedOwner dead, const Incident& facts) {
@@ -140,7 +171,9 @@ void Incidents::Add(IncidentRow& row, IncidentPart part, const Incident& inciden
   StoreAfter(row.parts, row.parts.load() | static_cast<uint32_t>(part));
 }
 
-void Incidents::Close(IncidentRow& row) { StoreAfter(row.dead, PackedOwner{0}); }
+void Incidents::Close(IncidentRow& row) {
+  StoreAfter(row.parts, row.parts.load() | static_cast<uint32_t>(IncidentPart::kTold));
+}
 
 uint64_t Incidents::Put(const Incident& incident, uint64_t id) {
   uint64_t next = 0;
@@ -163,7 +196,7 @@ std::vector<NumberedIncident> Incidents::Newest(size_t count) {
 }
 
 std::vector<NumberedIncident> Incidents::AllOpen() {
-  return Collect([](const IncidentRing&, const IncidentRow& row) { return row.dead.load() != 0; });
+  return Collect([](const IncidentRing&, const IncidentRow& row) { return IsOpen(row); });
 }
 
 uint64_t Incidents::Reset() {

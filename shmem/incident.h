@@ -7,7 +7,9 @@
 // then the process monitor. A row is valid by its last store, that of `id`; what becomes known
 // later is a part of it, valid by the store of the part's bit. So a monitor that is killed in the
 // middle of anything leaves a row that is there or not, with or without a part, and its successor
-// goes on with it: an open row belongs to a dead process whose slot is not free yet.
+// goes on with it: an open row belongs to a dead process whose slot is not free yet. What a repair
+// makes unknowable (who waits for a lock that it frees) is a part before that step, so that no
+// successor has to look for it again; nothing of a part changes once it is valid.
 //
 // Locking: none. Readers copy a row and look at its id again.
 // Limits: kRows incidents. When as many are open at once, further ones are noted when one of these
@@ -32,6 +34,7 @@ struct IncidentWaiter {
   int64_t slot = 0;
   int64_t client_id = 0;  // 0: not a backend
   int64_t waited_us = 0;  // from the begin of its wait until the lock was free
+  int64_t began_us = 0;   // MonotonicUs; for whoever ends the record, not told
   SharedText<48> lock{};
 };
 
@@ -47,11 +50,18 @@ struct Incident {
 #undef WARREN_INCIDENT_TEXT
   // The first of those who waited: for LWLocks, then for locks of the lock table.
   std::array<IncidentWaiter, kListedWaiters> waiters{};
+  // MonotonicUs at which the longest wait of each kind began, that of one who isn't listed, too;
+  // not told.
+  int64_t first_lwlock_wait_us = 0;
+  int64_t first_lock_wait_us = 0;
 
   size_t listed_waiters() const;
   // After all of the first kind, those of the second.
   void AddLwlockWaiter(const IncidentWaiter& waiter);
   void AddLockWaiter(const IncidentWaiter& waiter);
+  // What it is all about is free now: how long they have waited. May be done again.
+  void EndLwlockWaits(int64_t now_us);
+  void EndLockWaits(int64_t now_us);
 };
 static_assert(sizeof(Incident) % 8 == 0);
 
@@ -61,16 +71,18 @@ inline constexpr std::string_view kFullRestart = "full restart";
 
 // What is known when: each is stored as a whole.
 enum class IncidentPart : uint32_t {
-  kFacts = 0,            // who died of what with which locks; with the row itself
-  kLocksFree = 1u << 0,  // LWLocks and pages are repaired: since when, and who waited for them
-  kLockTable = 1u << 1,  // what it has in the lock table, which is still there
-  kEnd = 1u << 2,        // all the rest
+  kFacts = 0,              // who died of what with which locks; with the row itself
+  kLwlockWaits = 1u << 0,  // who waits for its LWLocks, which it still has
+  kLocksFree = 1u << 1,    // LWLocks and pages are repaired: since when, and how long these waited
+  kLockTable = 1u << 2,    // what it has in the lock table, and who waits for that: still there
+  kEnd = 1u << 3,          // all the rest
+  kTold = 1u << 4,         // it stands in log and file: the row is closed
 };
 
 struct IncidentRow {
   static constexpr size_t kWords = sizeof(Incident) / 8;
   std::atomic<uint64_t> id;       // 0: the rest means nothing
-  std::atomic<PackedOwner> dead;  // whose repair will end it; 0: it has ended
+  std::atomic<PackedOwner> dead;  // whose repair ends it; 0: it was whole from the first
   std::atomic<uint32_t> parts;    // IncidentPart
   std::atomic<uint64_t> words[kWords];
 };
@@ -98,8 +110,9 @@ struct NumberedIncident {
 class Incidents {
  public:
   // -- For whoever fills the ring.
-  // The open row of a dead process; null: there is none.
-  static IncidentRow* FindOpen(PackedOwner dead);
+  // The row of a dead process, open or told already; null: there is none.
+  static IncidentRow* Find(PackedOwner dead);
+  static bool IsOpen(const IncidentRow& row);
   // Null: all rows are open.
   static IncidentRow* Open(PackedOwner dead, const Incident& facts);
   static Incident Read(const IncidentRow& row);

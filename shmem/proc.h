@@ -128,6 +128,12 @@ struct alignas(kCacheLineBytes) Proc {
   // MonotonicNs at which somebody is about to kill the process on purpose, for the incident's
   // record; 0: nobody has.
   std::atomic<int64_t> killed_ns;
+
+  // -- Written by the process monitor, about a dead process.
+  // The generation whose death the counts below stand before; another: it is not counted yet.
+  std::atomic<uint32_t> counted_generation;
+  std::atomic<uint64_t> repairs_before;  // of this slot, as the statistics were
+  std::atomic<uint64_t> repairs_in_place_before;
 };
 
 // The per-process handle on the array.

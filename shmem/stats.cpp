@@ -133,6 +133,11 @@ void Stats::AddError(std::string_view error_reply) {
   AddTo(t_counters[kErrorsAt + ErrorKindOf(error_reply)], 1);
 }
 
+uint64_t Stats::Of(SlotIndex slot, StatId id) { return Get(Block(slot)[static_cast<size_t>(id)]); }
+void Stats::SetOf(SlotIndex slot, StatId id, uint64_t n) {
+  Put(Block(slot)[static_cast<size_t>(id)], n);
+}
+
 uint64_t Stats::Read(StatId id) { return SinceReset(static_cast<size_t>(id)); }
 uint64_t Stats::ReadSinceStart(StatId id) { return SumOfBlocks(static_cast<size_t>(id)); }
 uint64_t Stats::ReadError(size_t error_kind) { return SinceReset(kErrorsAt + error_kind); }

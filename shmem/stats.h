@@ -1,9 +1,10 @@
 // How often did what happen?
 //
-// One block of counters per process slot, written by that slot's process alone with relaxed stores;
-// never folded and never cleared when the slot is reused, so a later process goes on counting and a
-// total is always the plain sum. A reset stores the present sums as a baseline. The postmaster has
-// a block of its own (index = slot count). Nothing here needs repair.
+// One block of counters per process slot, written by that slot's process alone with relaxed stores
+// (by the process monitor while the process is dead, which is counted there: SetOf); never folded
+// and never cleared when the slot is reused, so a later process goes on counting and a total is
+// always the plain sum. A reset stores the present sums as a baseline. The postmaster has a block
+// of its own (index = slot count). Nothing here needs repair.
 //
 // Besides the named counters each block has per-command counters (the command table's rows, sized
 // at start) and the LWLock counters live in LockProc; both are summed the same way.
@@ -64,6 +65,9 @@ class Stats {
   static void AddCommand(size_t command_index, uint64_t microseconds, bool failed);
   static void AddRejected(size_t command_index);
   static void AddError(std::string_view error_reply);
+  // Of a slot whose process is dead; the process monitor alone writes there then.
+  static uint64_t Of(SlotIndex slot, StatId id);
+  static void SetOf(SlotIndex slot, StatId id, uint64_t n);
 
   // Sums over all blocks since the last reset.
   static uint64_t Read(StatId id);

@@ -201,11 +201,12 @@ Status CheckIncidents() {
   for (size_t i = 0; i < IncidentRing::kRows; ++i) {
     const IncidentRow& row = ring.rows[i];
     const uint64_t id = row.id.load();
-    if (id != 0 && (id % IncidentRing::kRows != i || id > ring.last_id.load())) {
+    // The newest one is there before it is counted.
+    if (id != 0 && (id % IncidentRing::kRows != i || id > ring.last_id.load() + 1)) {
       return Wrong("incident {} stands in row {}", id, i);
     }
     const Owner dead = Unpack(row.dead.load());
-    if (id == 0 || row.dead.load() == 0) continue;
+    if (!Incidents::IsOpen(row)) continue;
     const Proc& proc = Segment::Procs()[dead.slot % Segment::Config().slot_count()];
     if (proc.generation.load() != dead.generation || proc.life.load() != ProcLife::kDead) {
       return Wrong("incident {} is open, and slot {} is not dead", id, dead.slot);

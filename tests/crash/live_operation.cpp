@@ -51,6 +51,14 @@ constexpr LiveOperation kOperations[] = {
      "LOCK live:name TIMEOUT 10000;SET live:v:a value;UNLOCK live:name"},
 };
 
+constexpr LiveRound kRounds[] = {
+    {"warren: checkpointer", "SET live:v:a @20000", "CHECKPOINT"},
+    // Expired keys, garbage, and a free end of the file.
+    {"warren: vacuum",
+     "SET live:v:b value PX 1;SET live:v:c @9000 PX 1;SET live:v:a @3000000;DEL live:v:a",
+     "VACUUM"},
+};
+
 constexpr NotSwept kNotSwept[] = {
     {"flushall", "it would take the neighbours' keys; flushdb goes the same way"},
 };
@@ -65,6 +73,7 @@ std::string Value(size_t bytes) {
 }  // namespace
 
 std::span<const LiveOperation> LiveOperations() { return kOperations; }
+std::span<const LiveRound> LiveRounds() { return kRounds; }
 std::span<const NotSwept> CommandsNotSwept() { return kNotSwept; }
 
 std::vector<LiveWords> ParseCommands(std::string_view text, const std::string& version) {

@@ -23,6 +23,16 @@ struct LiveOperation {
 
 std::span<const LiveOperation> LiveOperations();
 
+// An auxiliary process is killed in a round that a client has asked for; its successor has to serve
+// the request. What the client sees of its keys is the same as when nobody dies.
+struct LiveRound {
+  std::string_view process;  // its title
+  std::string_view setup;
+  std::string_view request;  // answered when such a round has been made
+};
+
+std::span<const LiveRound> LiveRounds();
+
 struct NotSwept {
   std::string_view command;
   std::string_view why;

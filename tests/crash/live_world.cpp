@@ -194,21 +194,57 @@ bool LiveWorld::Strike(const LiveOperation& operation, Killer& killer, const std
   for (auto& neighbour : neighbours_) AppendTo(stalls_ms_, neighbour->TakeStallsMs());
   killer.Take(victim_pid_, clock_);
   Send(operation);
-  const bool dies = killer.Lead([this] { return AllReplies(); }, clock_);
+  const bool dies = LeadToDeath(killer);
   if (dies) {
-    const int sleepers = clock_.paused() ? CountSleepers() : 0;
-    if (sleepers > 0) ++waited_for_;
-    waiters_ += sleepers;
     ++kills_;
-    clock_.Kill();
-    killer.Kill();
     (void)AllReplies();  // those that left before the death
     CHECK(victim_.ClosedByServer());
     victim_pid_ = 0;
     ConnectVictim();
-  } else {
+  }
+  CheckAfter(operation, replies_ == sent_.size(), where);
+  return dies;
+}
+
+// What was sent makes the process die where the killer has it die, unless it comes to its end
+// before.
+bool LiveWorld::LeadToDeath(Killer& killer) {
+  if (!killer.Lead([this] { return AllReplies(); }, clock_)) {
     ++ended_first_;
     killer.LetGo();
+    return false;
+  }
+  const int sleepers = clock_.paused() ? CountSleepers() : 0;
+  if (sleepers > 0) ++waited_for_;
+  waiters_ += sleepers;
+  clock_.Kill();
+  killer.Kill();
+  return true;
+}
+
+void LiveWorld::LearnRound(const LiveRound& round, Killer& killer) {
+  const LiveOperation operation{round.process, round.setup, round.request};
+  Prepare(operation);
+  killer.Take(server_->ChildTitled(round.process), clock_);
+  Send(operation);
+  CHECK_FALSE(killer.Lead([this] { return AllReplies(); }, clock_));
+  killer.LetGo();
+  known_[operation.name].after = Look();
+}
+
+bool LiveWorld::StrikeInRound(const LiveRound& round, Killer& killer, const std::string& where) {
+  const LiveOperation operation{round.process, round.setup, round.request};
+  Prepare(operation);
+  for (auto& neighbour : neighbours_) AppendTo(stalls_ms_, neighbour->TakeStallsMs());
+  const pid_t process = server_->ChildTitled(round.process);
+  REQUIRE(process > 0);
+  killer.Take(process, clock_);
+  Send(operation);
+  const bool dies = LeadToDeath(killer);
+  if (dies) {
+    ++auxiliary_kills_;
+    CHECK(WaitUntil([this] { return AllReplies(); }));
+    CHECK(server_->ChildTitled(round.process) != process);
   }
   CheckAfter(operation, replies_ == sent_.size(), where);
   return dies;
@@ -262,8 +298,9 @@ void LiveWorld::CheckEnd() {
     AppendTo(stalls_ms_, neighbour->TakeStallsMs());
     CHECK(neighbour->error() == "");
   }
-  CHECK(WaitUntil([&] { return StatOf(witness_, "repairs") == kills_; }));
+  CHECK(WaitUntil([&] { return StatOf(witness_, "repairs") == kills(); }));
   CHECK(StatOf(witness_, "deaths_backend") == kills_);
+  CHECK(StatOf(witness_, "deaths_auxiliary") == auxiliary_kills_);
   CHECK(StatOf(witness_, "full_restarts") == 0);
   CHECK(StatOf(witness_, "lwlock_timeouts_on_free_lock") == 0);
   CHECK(witness_("LOCKS").elements.empty());
@@ -276,8 +313,9 @@ void LiveWorld::CheckEnd() {
 }
 
 void LiveWorld::Report(const std::string& places) {
-  MESSAGE(places << ": " << kills_ << " kills (" << ended_first_ << " came to their end first), at "
-                 << waited_for_ << " of them somebody waited for the victim, " << waiters_
+  MESSAGE(places << ": " << kills() << " kills (" << ended_first_
+                 << " came to their end first), at " << waited_for_
+                 << " of them somebody waited for the victim, " << waiters_
                  << " waits; repaired in place: " << StatOf(witness_, "repairs_in_place"));
   MESSAGE("commands of the others, from the kill on: " << Distribution(stalls_ms_));
   MESSAGE("without kills: " << Distribution(control_ms_));

@@ -7,6 +7,9 @@
 // again, its keys must be as before the operation or as after it (after, if the replies had come),
 // the bank's sum is as ever, and nobody else was disconnected.
 //
+// An auxiliary process is struck in a round that a client waits for. Nobody is disconnected, the
+// client neither: the successor makes the round.
+//
 // All on one thread, but for the neighbours.
 #pragma once
 
@@ -49,13 +52,15 @@ class LiveWorld {
   void Learn(const LiveOperation& operation, Killer* killer = nullptr);
   // False: it came to its end before it could be killed.
   bool Strike(const LiveOperation& operation, Killer& killer, const std::string& where);
+  void LearnRound(const LiveRound& round, Killer& killer);
+  bool StrikeInRound(const LiveRound& round, Killer& killer, const std::string& where);
   // The neighbours end, and everything that must be true then is checked.
   void CheckEnd();
   // What is said of the run. `places` says what the deaths were sampled from.
   void Report(const std::string& places);
 
   Server& server() { return *server_; }
-  int kills() const { return kills_; }
+  int kills() const { return kills_ + auxiliary_kills_; }
   // Kills at which somebody slept until the victim was dead and repaired.
   int waited_for() const { return waited_for_; }
   // Nobody waited for longer than 2 s, besides what the machine makes its clients wait anyway.
@@ -72,6 +77,7 @@ class LiveWorld {
   void Prepare(const LiveOperation& operation);
   void Send(const LiveOperation& operation);
   bool AllReplies();
+  bool LeadToDeath(Killer& killer);
   std::string Look();
   int CountSleepers();
   void CheckAfter(const LiveOperation& operation, bool replied, const std::string& where);
@@ -90,7 +96,7 @@ class LiveWorld {
   };
   std::unique_ptr<redisReader, FreeReader> replies_read_;  // of the victim, as they come
   size_t replies_ = 0;
-  int kills_ = 0, waited_for_ = 0, ended_first_ = 0;
+  int kills_ = 0, auxiliary_kills_ = 0, waited_for_ = 0, ended_first_ = 0;
   int64_t waiters_ = 0;
   std::vector<double> control_ms_, stalls_ms_, reconnects_ms_;
 };

@@ -15,8 +15,11 @@
 #include <utility>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "postmaster/process_monitor.h"
+#include "shmem/incident.h"
+#include "shmem/stats.h"
 #include "storage/commit.h"
 #include "tests/crash/storage_repair_world.h"
 #include "tests/support/lock_table_world.h"
@@ -40,7 +43,8 @@ constexpr FaultPoint kMonitorPoints[] = {
     FaultPoint::kLogSync,       FaultPoint::kLogFlushed,   FaultPoint::kLogRound,
     FaultPoint::kCommitEnd,     FaultPoint::kCommitCount,  FaultPoint::kRepairDrop,
     FaultPoint::kLockUnlink,    FaultPoint::kLockCount,    FaultPoint::kLockGrant,
-    FaultPoint::kLockWake,      FaultPoint::kRepairFree};
+    FaultPoint::kLockWake,      FaultPoint::kRepairFree,   FaultPoint::kIncidentOpen,
+    FaultPoint::kIncidentWrite};
 
 void QuietLog() {
   log::Options options;
@@ -111,7 +115,15 @@ class MonitorWorld {
     Victim& victim = VictimOf(slot);
     victim.child->Kill();
     REQUIRE(victim.child->WasKilled());
-    Segment::Procs()[slot].life = ProcLife::kDead;
+    MarkDead(slot);
+  }
+  // As the postmaster does, having reaped it.
+  void MarkDead(SlotIndex slot) {
+    Proc& proc = Segment::Procs()[slot];
+    proc.reaped_ns = MonotonicNs();
+    proc.life = ProcLife::kDead;
+    dead_.push_back({slot, proc.generation});
+    ++deaths_;
   }
 
   // Starts a monitor; it dies at the point, having passed it `passes` times. False: it did not meet
@@ -125,7 +137,7 @@ class MonitorWorld {
     REQUIRE(WaitFor([&] { return monitor.HasEnded() || AllCleared(); }));
     if (monitor.HasEnded()) {
       REQUIRE(monitor.WasKilled());
-      Segment::Procs()[kFirstMonitor].life = ProcLife::kDead;
+      MarkDead(kFirstMonitor);
       return true;
     }
     EndMonitor(monitor, kFirstMonitor);
@@ -172,6 +184,25 @@ class MonitorWorld {
     CHECK(LockTable::CheckInvariants().ok());
     CHECK(ReadCommitStamp(0).settled());
     CHECK(FindFaults() == "");
+    CheckEachIsToldOnce();
+  }
+
+  // However many monitors had to do with it.
+  void CheckEachIsToldOnce() {
+    CHECK(Stats::ReadSinceStart(StatId::kRepairs) == deaths_);
+    for (const Owner dead : std::exchange(dead_, {})) {
+      const auto incidents = IncidentsOf(dead);
+      REQUIRE(incidents.size() == 1);
+      CHECK(incidents[0].outcome.Get() == kRepairedInPlace);
+    }
+  }
+  static std::vector<Incident> IncidentsOf(Owner dead) {
+    std::vector<Incident> incidents;
+    for (const NumberedIncident& one : Incidents::Newest(IncidentRing::kRows)) {
+      const bool its = one.incident.slot == dead.slot && one.incident.generation == dead.generation;
+      if (its) incidents.push_back(one.incident);
+    }
+    return incidents;
   }
 
   static bool AllCleared() {
@@ -213,6 +244,8 @@ class MonitorWorld {
   std::array<Victim, 2> victims_{Victim{region_.Allocate<Stage>(1), {}, nullptr},
                                  Victim{region_.Allocate<Stage>(1), {}, nullptr}};
   std::vector<std::unique_ptr<Child>> waiters_;
+  std::vector<Owner> dead_;  // since the last check
+  uint64_t deaths_ = 0;
 };
 
 // Two deaths, and what must be true when they are cleared away.
@@ -380,6 +413,58 @@ TEST_CASE("a process monitor killed at any of its steps over any pair of deaths 
   MESSAGE(deaths, " deaths of the process monitor");
 }
 
+// One waits for an LWLock of the dead one, one for its lock of a key.
+void DieWaitedFor(MonitorWorld& world) {
+  world.ToPoint(kFirstVictim, FaultPoint::kLogPublish, 0, [] {
+    LockKey("key100a");
+    Put("key100x", "value");
+  });
+  world.AddWaiter([] { PutDurably("key100w", "value"); });
+  world.AddWaiter([] { LockKey("key100a"); });
+  world.KillVictim(kFirstVictim);
+}
+
+void CheckWhoWaited(const Incident& incident) {
+  CHECK(incident.lwlock_waiters == 1);
+  CHECK(incident.lock_waiters == 1);
+  REQUIRE(incident.listed_waiters() == 2);
+  const auto& lwlock = incident.waiters[0];
+  CHECK(lwlock.slot == kFirstWaiter);
+  CHECK(lwlock.lock.Get().starts_with("buffer_content "));
+  CHECK(lwlock.waited_us > 0);
+  CHECK(lwlock.waited_us == incident.longest_lwlock_wait_us);
+  const auto& lock = incident.waiters[1];
+  CHECK(lock.slot == kFirstWaiter + 1);
+  CHECK(lock.lock.Get() == "key \"key100a\" of database 0");
+  CHECK(lock.waited_us > 0);
+  CHECK(lock.waited_us == incident.longest_lock_wait_us);
+  CHECK(incident.lwlock_count > 0);
+  CHECK(incident.lock_count == 1);
+}
+
+TEST_CASE(
+    "who waited for a dead one is told, whichever step of the repair a monitor is killed at") {
+  MonitorWorld world;
+  int deaths = 0;
+  for (const FaultPoint point : kMonitorPoints) {
+    bool met = true;
+    for (int passes = 0; met && passes < 4; ++passes) {
+      INFO("the monitor dies at ", std::string(FaultPointName(point)), " after ", passes);
+      Put("key100", "marks the time");
+      DieWaitedFor(world);
+      const Owner victim{kFirstVictim, Segment::Procs()[kFirstVictim].generation};
+      met = world.RunMonitorTo(point, passes);
+      if (met) world.RunMonitorToItsEnd();
+      deaths += met ? 1 : 0;
+      world.CheckNothingIsLeft();
+      const auto incidents = MonitorWorld::IncidentsOf(victim);
+      REQUIRE(incidents.size() == 1);
+      CheckWhoWaited(incidents[0]);
+    }
+  }
+  CHECK(deaths >= 12);
+}
+
 TEST_CASE("a monitor that waits in a commit for a lock repairs whoever dies holding it") {
   MonitorWorld world;
   for (int round = 0; round < 20; ++round) {
@@ -447,7 +532,7 @@ TEST_CASE("a monitor that is stopped in a repair goes on or has a successor, and
         if (killed) {
           monitor.Kill();
           REQUIRE(monitor.WasKilled());
-          Segment::Procs()[kFirstMonitor].life = ProcLife::kDead;
+          world.MarkDead(kFirstMonitor);
           world.RunMonitorToItsEnd();
         } else {
           REQUIRE(kill(monitor.pid(), SIGCONT) == 0);

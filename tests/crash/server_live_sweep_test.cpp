@@ -1,9 +1,10 @@
 // Does a client that dies at any store or system call of any writing command harm those who work
-// beside it on the same leaf, lock and log?
+// beside it on the same leaf, lock and log? Does a checkpointer or vacuum that dies in its round?
+// And would it be noticed if a step of the repair were missing?
 //
 // The server must be one that tells its stores (preset `sweep`), named by WARREN_SWEEP_PROGRAM: it
 // counts down and kills itself.
-// WARREN_TEST_SEED repeats the choice of places; WARREN_TEST_FULL=1 takes each of them.
+// WARREN_TEST_SEED repeats the choice of places; WARREN_TEST_FULL=1 takes each of the commands'.
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -12,9 +13,12 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>
+#include <filesystem>
 #include <new>
 #include <random>
+#include <span>
 #include <string>
+#include <vector>
 
 #include "doctest/doctest.h"
 #include "tests/crash/live_world.h"
@@ -91,10 +95,12 @@ class CountdownKiller : public Killer {
 
 class Sweep {
  public:
-  Sweep(const char* program, uint64_t seed) : countdown_(program), random_(seed) {}
+  Sweep(const char* program, uint64_t seed,
+        std::span<const LiveOperation> operations = LiveOperations())
+      : operations_(operations), countdown_(program), random_(seed) {}
 
   void Learn() {
-    for (const LiveOperation& operation : LiveOperations()) {
+    for (const LiveOperation& operation : operations_) {
       CountdownKiller killer(*countdown_, 0, false, false);
       world_.Learn(operation, &killer);
       events_.push_back((*countdown_).counted);
@@ -104,7 +110,7 @@ class Sweep {
   void WorkUndisturbed(std::chrono::seconds duration) {
     const auto until = Clock::now() + duration;
     while (Clock::now() < until) {
-      for (const LiveOperation& operation : LiveOperations()) world_.Learn(operation);
+      for (const LiveOperation& operation : operations_) world_.Learn(operation);
     }
   }
 
@@ -123,7 +129,7 @@ class Sweep {
       const int before = world_.kills();
       uint64_t k = 1;
       for (int ended = 0; ended < 3; ++k) ended = StrikeAt(i, k) ? 0 : ended + 1;
-      MESSAGE(LiveOperations()[i].name << ": " << world_.kills() - before << " places");
+      MESSAGE(operations_[i].name << ": " << world_.kills() - before << " places");
     }
   }
 
@@ -139,14 +145,96 @@ class Sweep {
     // Every fourth dies without being waited for: then the others come while it is repaired.
     CountdownKiller killer(*countdown_, k, random_() % 4 != 0, random_() % 2 == 0);
     if (++strikes_ % 64 == 0) world_.Checkpoint();  // after it pages go whole into the log
-    return world_.Strike(LiveOperations()[i], killer, fmt::format("event {}", k));
+    return world_.Strike(operations_[i], killer, fmt::format("event {}", k));
   }
 
+  std::span<const LiveOperation> operations_;
   Countdown countdown_;
   LiveWorld world_;
   std::vector<uint64_t> events_;  // of each operation, undisturbed
   std::mt19937_64 random_;
   uint64_t strikes_ = 0;
+};
+
+// The same with auxiliary processes. One that dies again soon after its start is started again ever
+// later, so each server lives for a few deaths only.
+class RoundSweep {
+ public:
+  RoundSweep(const char* program, uint64_t seed) : countdown_(program), random_(seed) {}
+
+  void Sample(std::chrono::seconds duration) {
+    const auto until = Clock::now() + duration;
+    while (Clock::now() < until) OneServer();
+  }
+  std::string text() const {
+    return fmt::format("{} servers: {} kills, at {} of them somebody waited for the victim",
+                       servers_, kills_, waited_for_);
+  }
+  int kills() const { return kills_; }
+
+ private:
+  static constexpr int kDeathsOfEach = 4;
+
+  void OneServer() {
+    LiveWorld world;
+    std::vector<uint64_t> events;
+    for (const LiveRound& round : LiveRounds()) {
+      CountdownKiller killer(*countdown_, 0, false, false);
+      world.LearnRound(round, killer);
+      events.push_back((*countdown_).counted);
+    }
+    for (int i = 0; i < kDeathsOfEach; ++i) {
+      for (size_t which = 0; which < events.size(); ++which) {
+        const uint64_t k = 1 + random_() % events[which];
+        CountdownKiller killer(*countdown_, k, random_() % 4 != 0, random_() % 2 == 0);
+        world.StrikeInRound(LiveRounds()[which], killer, fmt::format("event {}", k));
+      }
+    }
+    world.CheckEnd();
+    world.CheckStalls();
+    ++servers_;
+    kills_ += world.kills();
+    waited_for_ += world.waited_for();
+  }
+
+  Countdown countdown_;
+  std::mt19937_64 random_;
+  int servers_ = 0, kills_ = 0, waited_for_ = 0;
+};
+
+const char* SweepProgram() {
+  const char* program = std::getenv("WARREN_SWEEP_PROGRAM");
+  if (program == nullptr) {
+    MESSAGE("skipped: WARREN_SWEEP_PROGRAM does not name a server of the preset `sweep`");
+  }
+  return program;
+}
+
+constexpr const char* kOneOperation = "WARREN_LIVE_OPERATION";
+
+// This program once more, with a server that has the bug (none if it is empty).
+ProgramResult StrikeWithBug(const std::string& bug, const std::string& operation) {
+  setenv("WARREN_TEST_PROGRAM", std::filesystem::read_symlink("/proc/self/exe").c_str(), 1);
+  setenv("WARREN_SEEDED_BUG", bug.c_str(), 1);
+  setenv(kOneOperation, operation.c_str(), 1);
+  const ProgramResult result = RunWarren(
+      {"--test-case=live sweep: one operation again and again", "--no-skip", "--abort-after=1"},
+      std::chrono::seconds(90));
+  unsetenv(kOneOperation);
+  unsetenv("WARREN_SEEDED_BUG");
+  unsetenv("WARREN_TEST_PROGRAM");
+  return result;
+}
+
+struct Mutant {
+  const char* bug;
+  const char* operation;
+};
+
+constexpr Mutant kMutants[] = {
+    {"commit_not_finished", "multi"},
+    {"change_left_as_it_is", "mset, splits"},
+    {"reserve_stays", "multi"},
 };
 
 }  // namespace
@@ -170,11 +258,8 @@ TEST_CASE("live sweep: the table of operations has each command that writes") {
 
 TEST_CASE(
     "live sweep: a client that dies at a store or system call harms none of those beside it") {
-  const char* program = std::getenv("WARREN_SWEEP_PROGRAM");
-  if (program == nullptr) {
-    MESSAGE("skipped: WARREN_SWEEP_PROGRAM does not name a server of the preset `sweep`");
-    return;
-  }
+  const char* program = SweepProgram();
+  if (program == nullptr) return;
   const uint64_t seed = TestSeed();
   INFO("WARREN_TEST_SEED=", seed);
   Sweep sweep(program, seed);
@@ -193,6 +278,44 @@ TEST_CASE(
   // Otherwise the deaths meant nothing to anybody.
   CHECK(world.waited_for() * 10 >= world.kills());
   world.CheckStalls();
+}
+
+TEST_CASE("live sweep: a checkpointer or vacuum that dies in its round disconnects nobody") {
+  const char* program = SweepProgram();
+  if (program == nullptr) return;
+  const uint64_t seed = TestSeed();
+  INFO("WARREN_TEST_SEED=", seed);
+  RoundSweep sweep(program, seed);
+  sweep.Sample(std::chrono::seconds(FullForm() ? 180 : 8));
+  MESSAGE("seed " << seed << ", " << sweep.text());
+  CHECK(sweep.kills() >= 10);
+}
+
+// For the mutants, who run it in a process of its own.
+TEST_CASE("live sweep: one operation again and again" * doctest::skip()) {
+  const char* program = SweepProgram();
+  const char* name = std::getenv(kOneOperation);
+  REQUIRE(program != nullptr);
+  REQUIRE(name != nullptr);
+  const auto operation = std::ranges::find(LiveOperations(), name, &LiveOperation::name);
+  REQUIRE(operation != LiveOperations().end());
+  Sweep sweep(program, TestSeed(), {operation, 1});
+  sweep.Learn();
+  sweep.Sample(std::chrono::seconds(3));
+  sweep.world().CheckEnd();
+}
+
+TEST_CASE("live sweep: a step that the repair leaves out is noticed by those beside the dead one") {
+  if (SweepProgram() == nullptr) return;
+  // It takes a bug to fail.
+  const ProgramResult control = StrikeWithBug("", kMutants[0].operation);
+  CHECK_MESSAGE(control.exit_code == 0, control.output);
+  for (const Mutant& mutant : kMutants) {
+    const ProgramResult result = StrikeWithBug(mutant.bug, mutant.operation);
+    // A failed check, not a test that came to no end or didn't begin.
+    CHECK_MESSAGE(result.exit_code == 1, std::string(mutant.bug) << ": " << result.output);
+    CHECK_MESSAGE(result.output.find("ERROR") != std::string::npos, std::string(mutant.bug));
+  }
 }
 
 }  // namespace warren::test

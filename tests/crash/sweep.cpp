@@ -17,8 +17,8 @@
 
 #include "backend/command.h"
 #include "base/log.h"
+#include "postmaster/process_monitor.h"
 #include "shmem/latch.h"
-#include "shmem/lock_table.h"
 #include "shmem/segment.h"
 #include "storage/data_directory.h"
 #include "tests/crash/file_image.h"
@@ -100,24 +100,31 @@ void MakeWorld(const Operation& operation) {
   MustSucceed(DataDirectory::Init(g_directory, config.database_count));
   MustSucceed(DataDirectory::Open(g_directory, config.database_count));
   MustSucceed(DataDirectory::Recover());
-  RegisterLockTableRepairs();
+  Segment::Server().postmaster_pid.store(getpid());  // ignores what it is told
+  RegisterAllRepairs();
 }
 
 // -- Recording. The process of slot 1 stops when it is prepared, and goes on when its parent has
 // seen the files as they are then.
 
+StoreRecorder* g_recorder = nullptr;
+
 pid_t StartVictim(const Operation& operation, StoreRecorder& recorder) {
   const pid_t victim = fork();
   if (victim != 0) return victim;
   alarm(kOperationSeconds);
+  g_recorder = &recorder;
+  if (operation.whole_process) {
+    operation.prepare();
+    operation.run();
+    std::abort();
+  }
   StoreWorld::BecomeProcess(kDeadSlot);
   Latch::InstallHandlers();
   operation.prepare();
-  raise(SIGSTOP);
-  recorder.Begin();
+  BeginRecording();
   operation.run();
-  recorder.End();
-  _exit(0);
+  EndRecording();
 }
 
 bool WaitForStop(pid_t child) {
@@ -366,6 +373,16 @@ class Replay {
 };
 
 }  // namespace
+
+void BeginRecording() {
+  raise(SIGSTOP);
+  g_recorder->Begin();
+}
+
+void EndRecording() {
+  g_recorder->End();
+  _exit(0);
+}
 
 const std::string& SweepDirectory() { return g_directory; }
 

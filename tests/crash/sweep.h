@@ -12,11 +12,13 @@
 //     (Operation::may_restart): then redo gives all or nothing;
 //   - all locks that the dead one held, or was about to take or let go, are free, and whoever may
 //     sleep there is woken, as are those who wait for the log;
-//   - nothing is left over: locks of the lock table, a commit, reserves, a change armed;
+//   - nothing is left over: locks of the lock table, a commit, reserves, a change armed, and of one
+//     whose slot says that it has ended, not even before the repair;
 //   - cache, lock table and store say nothing against themselves;
 //   - the operation has had its whole effect or none, and once it had it, it has it at every later
 //     point;
-//   - others can go on: change keys, lock what was locked, flush, write every page out;
+//   - others can go on: change keys, lock what was locked, flush, write every page out; and a new
+//     process can do so in the dead one's slot;
 //   - (at every few points) so it is after a start from the files.
 //
 // Limits: one process against a quiet rest; the live sweep (server_live_sweep) has the others.
@@ -42,7 +44,15 @@ struct Operation {
   Effect effect = Effect::kWhole;
   bool may_restart = false;
   uint32_t buffers = 96;
+  // `run` is called before the process has a slot; it calls BeginRecording and EndRecording.
+  bool whole_process = false;
+  // The repair is done by a process monitor as it is: each death has to be told and counted once.
+  bool by_monitor = false;
 };
+
+// For `run` of a whole process: from here on and up to here it is recorded.
+void BeginRecording();
+[[noreturn]] void EndRecording();
 
 struct SweepOptions {
   uint64_t points = 0;  // of all, how many are looked at, chosen by `seed`; 0: all

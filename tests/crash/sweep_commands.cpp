@@ -14,23 +14,9 @@ const std::vector<std::string> kFurniture = {
     "SET a 1", "SET b two", "SET c $M", "SET large $L", "SET expiring v EX 100000", "SET n 41",
 };
 
-std::vector<std::string> Split(const std::string& line) {
-  std::vector<std::string> words;
-  size_t at = 0;
-  while (at < line.size()) {
-    const size_t end = std::min(line.find(' ', at), line.size());
-    std::string word = line.substr(at, end - at);
-    if (word == "$L") word = std::string(20'000, 'L');
-    if (word == "$M") word = std::string(1900, 'M');
-    words.push_back(std::move(word));
-    at = end + 1;
-  }
-  return words;
-}
-
 // A command as BackendMain runs it: its reply may leave when the change is durable.
 std::string RunLine(Session& session, const std::string& line) {
-  const std::vector<std::string> words = Split(line);
+  const std::vector<std::string> words = WordsOf(line);
   const std::vector<std::string_view> views(words.begin(), words.end());
   session.BeginBatch();
   session.Execute(views);
@@ -55,6 +41,22 @@ void RunAsAnother(const std::vector<std::string>& lines) {
 }
 
 }  // namespace
+
+std::vector<std::string> WordsOf(const std::string& line) {
+  std::vector<std::string> words;
+  size_t at = 0;
+  while (at < line.size()) {
+    const size_t end = std::min(line.find(' ', at), line.size());
+    std::string word = line.substr(at, end - at);
+    if (word == "$L") word = std::string(20'000, 'L');
+    if (word == "$M") word = std::string(1900, 'M');
+    words.push_back(std::move(word));
+    at = end + 1;
+  }
+  return words;
+}
+
+void MakeFurniture() { RunAsAnother(kFurniture); }
 
 const std::vector<CommandSweep>& CommandSweeps() {
   static const std::vector<CommandSweep> sweeps = {
@@ -146,7 +148,7 @@ Operation MakeOperation(const CommandSweep& sweep) {
   operation.name = sweep.variant.empty() ? sweep.name : sweep.name + ": " + sweep.variant;
   operation.effect = sweep.effect;
   operation.set_up = [before = sweep.before] {
-    RunAsAnother(kFurniture);
+    MakeFurniture();
     RunAsAnother(before);
   };
   operation.prepare = [prepare = sweep.prepare] {

@@ -27,4 +27,9 @@ const std::vector<CommandSweep>& CommandSweeps();
 
 Operation MakeOperation(const CommandSweep& sweep);
 
+// The words of a line of such a row.
+std::vector<std::string> WordsOf(const std::string& line);
+// The keys that are there before each of them.
+void MakeFurniture();
+
 }  // namespace warren::test

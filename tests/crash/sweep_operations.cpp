@@ -1,40 +1,30 @@
 #include "tests/crash/sweep_operations.h"
 
 #include <fmt/format.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include <csignal>
 #include <cstdlib>
 
 #include "base/fault_point.h"
-#include "base/ordered_store.h"
 #include "shmem/buffer_cache.h"
-#include "shmem/latch.h"
 #include "shmem/lock_table.h"
 #include "shmem/segment.h"
 #include "storage/commit.h"
 #include "storage/data_directory.h"
 #include "storage/data_file.h"
-#include "storage/death_repair.h"
 #include "storage/expiry.h"
 #include "storage/fencing.h"
 #include "storage/overflow.h"
 #include "storage/reclaim.h"
 #include "storage/truncate.h"
 #include "storage/wal.h"
+#include "tests/crash/sweep_another.h"
+#include "tests/crash/sweep_point.h"
+#include "tests/crash/sweep_processes.h"
 #include "tests/support/lock_table_world.h"
 #include "tests/support/store_world.h"
 
 namespace warren::test {
 namespace {
-
-constexpr SlotIndex kOtherSlot = 2;
-constexpr size_t kHalfLeaf = 1900;
-
-std::string KeyNo(int i) { return fmt::format("key{:05}", i); }
-std::string Filled(size_t bytes, char with) { return std::string(bytes, with); }
 
 template <typename T>
 T Must(const Result<T>& result) {
@@ -42,85 +32,15 @@ T Must(const Result<T>& result) {
   return *result;
 }
 
-// `count` keys of a quarter leaf.
-void Fill(int count, uint32_t database = 0) {
-  for (int i = 0; i < count; ++i) Put(KeyNo(i), Filled(kHalfLeaf, 'f'), database);
-}
-
-// -- Another process, in slot 2.
-
-// One that does `body` and is then stopped where it sleeps; it is in the segment like any other,
-// and never stores anything again. Dies with the calling process.
-void StopAnotherIn(const std::function<void()>& body, const std::function<bool()>& sleeps) {
-  const pid_t other = fork();
-  if (other == 0) {
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    LockTableWorld::BecomeChild(kOtherSlot);
-    body();
-    _exit(0);
-  }
-  if (!WaitFor(sleeps)) std::abort();
-  kill(other, SIGSTOP);
-  int status = 0;
-  if (waitpid(other, &status, WUNTRACED) != other || !WIFSTOPPED(status)) std::abort();
-}
-
-void WaitForLock(const LockTag& tag) {
-  StopAnotherIn(
-      [&] { (void)LockTable::Lock(tag, TxLockMode::kX, LockScope::kTransaction, Patient()); },
-      [] { return WaitingCount(kOtherSlot) == 1; });
-}
-
-Status DieHere(FaultPoint, void* passes) {
-  if ((*static_cast<int*>(passes))-- == 0) kill(getpid(), SIGKILL);
-  return {};
-}
-
-// One that dies at a point in `body`, and is not repaired yet.
-void LetAnotherDieAt(FaultPoint point, int passes, const std::function<void()>& body) {
-  const pid_t other = fork();
-  if (other == 0) {
-    StoreWorld::BecomeProcess(kOtherSlot);
-    SetFaultAction(point, DieHere, &passes);
-    body();
-    _exit(0);
-  }
-  int status = 0;
-  if (waitpid(other, &status, 0) != other || !WIFSIGNALED(status)) std::abort();
-  Segment::Procs()[kOtherSlot].life.store(ProcLife::kDead);
-}
-
-// What the process monitor does.
-void RepairOther() {
-  const Owner dead{kOtherSlot, Segment::Procs()[kOtherSlot].generation.load()};
-  (void)RepairDead(kOtherSlot);
-  MustSucceed(FinishCommit(dead));
-  LockTable::DropOwner(dead);
-  StoreAfter(Segment::Procs()[kOtherSlot].life, ProcLife::kFree);
-}
-
 Operation Repair(std::string name, FaultPoint point, int passes, std::function<void()> body) {
   return {.name = "repair of a death: " + std::move(name),
           .set_up =
               [=] {
                 Fill(6);
-                LetAnotherDieAt(point, passes, body);
+                LetDieAt(kOtherSlot, point, passes, body);
               },
-          .run = RepairOther,
+          .run = [] { RepairSlot(kOtherSlot); },
           .effect = Effect::kNone};
-}
-
-void CommitSeveral() {
-  const std::string large = Filled(9000, 'c');
-  const CommitOp ops[] = {
-      {.kind = CommitOp::kPut, .key = KeyNo(1), .value = "new"},
-      {.kind = CommitOp::kErase, .key = KeyNo(2)},
-      {.kind = CommitOp::kPut, .key = KeyNo(3), .value = large},
-  };
-  for (const CommitOp& op : ops) {
-    (void)TryLocked(KeyTag(0, op.key), TxLockMode::kX);
-  }
-  MustSucceed(CommitChanges(ops, 1));
 }
 
 // -- The lists, by the part that does most of it.
@@ -243,9 +163,9 @@ std::vector<Operation> VacuumOperations() {
        .set_up =
            [] {
              Fill(4);
-             LetAnotherDieAt(FaultPoint::kChangeDone, 3,
-                             [] { Put("large", Filled(200'000, 'l')); });
-             RepairOther();
+             LetDieAt(kOtherSlot, FaultPoint::kChangeDone, 3,
+                      [] { Put("large", Filled(200'000, 'l')); });
+             RepairSlot(kOtherSlot);
            },
        .run = [] { (void)CollectGarbage(1000); },
        .effect = Effect::kNone},
@@ -345,7 +265,7 @@ std::vector<Operation> RepairOperations() {
 std::vector<Operation> InnerOperations() {
   std::vector<Operation> all;
   for (const auto& part : {CacheOperations(), LogOperations(), TreeOperations(), VacuumOperations(),
-                           LockOperations(), RepairOperations()}) {
+                           LockOperations(), RepairOperations(), ProcessOperations()}) {
     all.insert(all.end(), part.begin(), part.end());
   }
   return all;

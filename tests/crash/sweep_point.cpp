@@ -4,16 +4,23 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <csignal>
 #include <cstring>
+#include <vector>
 
 #include "backend/command.h"
+#include "base/fault_point.h"
 #include "base/ordered_store.h"
 #include "lwlock/futex.h"
 #include "lwlock/repair.h"
+#include "postmaster/process_monitor.h"
 #include "shmem/buffer_cache.h"
 #include "shmem/buffer_pool.h"
+#include "shmem/incident.h"
+#include "shmem/latch.h"
 #include "shmem/lock_table.h"
 #include "shmem/segment.h"
+#include "shmem/stats.h"
 #include "storage/commit.h"
 #include "storage/data_directory.h"
 #include "storage/data_file.h"
@@ -135,6 +142,12 @@ void CheckLeftovers(Verdict& verdict) {
   }
 }
 
+// Whoever says in its slot that it has ended is not repaired.
+void CheckEnded(Verdict& verdict) {
+  CheckPhaseOne(verdict);
+  CheckLeftovers(verdict);
+}
+
 // A waiter that nothing keeps from its lock any more has it, and was told.
 void CheckWaiters(const PointCase& point, Verdict& verdict) {
   for (const LockTable::Info& lock : LockTable::Snapshot()) {
@@ -227,9 +240,8 @@ void MakeFileFollow(Verdict& verdict) {
   verdict.Expect(Segment::Wal().data_file_cut.load() == FileCut::kNone, "a cut is left");
 }
 
-// Somebody else's work, in slot 0.
-void GoOn(Verdict& verdict) {
-  MakeFileFollow(verdict);
+// The work of a process.
+void ChangeKeysAndLock(Verdict& verdict) {
   for (uint32_t database = 0; database < Segment::Config().database_count; ++database) {
     for (const bool put : {true, false}) {
       const auto done = Store::Modify(
@@ -238,8 +250,9 @@ void GoOn(Verdict& verdict) {
           });
       verdict.Expect(done.ok(), done.ok() ? "" : done.error().message);
     }
-    const bool others = std::ranges::any_of(LockTable::Snapshot(),
-                                            [](const auto& lock) { return lock.owner.slot != 0; });
+    const bool others = std::ranges::any_of(LockTable::Snapshot(), [](const auto& lock) {
+      return lock.owner.slot != ProcArray::SelfOwner().slot;
+    });
     if (others) continue;
     const auto locked =
         LockTable::TryLock(DatabaseTag(database), TxLockMode::kX, LockScope::kTransaction);
@@ -247,6 +260,29 @@ void GoOn(Verdict& verdict) {
   }
   LockTable::ReleaseAll(LockScope::kTransaction);
   verdict.Expect(Wal::FlushAll(), "flush");
+}
+
+// The next process in the slot, until it ends in order.
+void UseSlotAgain(Verdict& verdict) {
+  Proc& proc = Segment::Procs()[kDeadSlot];
+  verdict.Expect(proc.life.load() == ProcLife::kFree && proc.pid.load() == 0,
+                 "the slot is not free");
+  if (verdict.failed()) return;
+  (void)Segment::Procs().GiveOut(kDeadSlot, ProcessKind::kBackend);
+  Segment::BindProcess(kDeadSlot);
+  ProcArray::EnterRunning();
+  ChangeKeysAndLock(verdict);
+  ProcArray::EnterExited();
+  CheckEnded(verdict);
+  proc.life.store(ProcLife::kFree);
+  Segment::BindProcess(0);
+}
+
+// Somebody else's work, in slot 0, and then in the dead one's slot.
+void GoOn(Verdict& verdict) {
+  MakeFileFollow(verdict);
+  ChangeKeysAndLock(verdict);
+  if (!verdict.failed()) UseSlotAgain(verdict);
   verdict.Expect(BufferCache::WriteAll(), "write all");
   verdict.Expect(Store::Check(), "store, when others have gone on");
 }
@@ -308,6 +344,59 @@ void Repair(const PointCase& point, PointOutcome& outcome, Verdict& verdict) {
   CheckLeftovers(verdict);
 }
 
+// -- By a process monitor as it is.
+
+constexpr SlotIndex kMonitorSlot = 3;
+
+std::vector<Owner> DeadOnes() {
+  std::vector<Owner> dead;
+  for (SlotIndex slot = 0; slot < Segment::Procs().size(); ++slot) {
+    if (IsDead(slot)) dead.push_back({slot, Segment::Procs()[slot].generation.load()});
+  }
+  return dead;
+}
+
+// Told to end when it is about to free the last slot.
+Status EndAfterLast(FaultPoint, void*) {
+  if (DeadOnes().size() == 1) raise(SIGTERM);
+  return {};
+}
+
+void RunMonitor() {
+  (void)Segment::Procs().GiveOut(kMonitorSlot, ProcessKind::kProcessMonitor);
+  Segment::BindProcess(kMonitorSlot);
+  Latch::InstallHandlers();
+  ProcArray::EnterRunning();
+  SetFaultAction(FaultPoint::kRepairFree, EndAfterLast);
+  (void)ProcessMonitorMain();
+  ClearFaultActions();
+  Segment::Procs()[kMonitorSlot].life.store(ProcLife::kFree);
+  Segment::BindProcess(0);
+}
+
+size_t TimesTold(Owner dead) {
+  const std::vector<NumberedIncident> all = Incidents::Newest(IncidentRing::kRows);
+  return static_cast<size_t>(std::ranges::count_if(all, [&](const NumberedIncident& one) {
+    return one.incident.slot == dead.slot && one.incident.generation == dead.generation;
+  }));
+}
+
+// In such an operation kOtherSlot's process was dead before it began.
+void RepairByMonitor(bool anybody, Verdict& verdict) {
+  std::vector<Owner> dead = DeadOnes();
+  if (!dead.empty()) RunMonitor();
+  verdict.Expect(DeadOnes().empty(), "a dead one is left");
+  dead = {{kOtherSlot, Segment::Procs()[kOtherSlot].generation.load()}};
+  if (anybody) dead.push_back({kDeadSlot, Segment::Procs()[kDeadSlot].generation.load()});
+  const uint64_t counted = Stats::ReadSinceStart(StatId::kRepairs);
+  verdict.Expect(counted == dead.size(), fmt::format("{} deaths are counted", counted));
+  for (const Owner one : dead) {
+    const size_t times = TimesTold(one);
+    verdict.Expect(times == 1, fmt::format("slot {}'s death is told {} times", one.slot, times));
+  }
+  CheckLeftovers(verdict);
+}
+
 }  // namespace
 
 namespace {
@@ -345,7 +434,11 @@ Content ReadContent() {
 void LookAtPoint(const PointCase& point, PointOutcome& outcome) {
   NoteTouches(point.directory, &outcome.touched);
   Verdict verdict(outcome.failure);
-  Segment::Procs()[kDeadSlot].life.store(ProcLife::kDead);
+  const ProcLife life = Segment::Procs()[kDeadSlot].life.load();
+  // The last store of giving a slot out has not been made: there is no process yet that could die.
+  const bool anybody = life != ProcLife::kFree;
+  if (life == ProcLife::kExited) CheckEnded(verdict);
+  if (anybody) Segment::Procs()[kDeadSlot].life.store(ProcLife::kDead);
   if (const auto why = WhyNotRepairable(kDeadSlot); why.has_value()) {
     outcome.restarted = true;
     verdict.Expect(point.operation->may_restart, *why);
@@ -354,7 +447,11 @@ void LookAtPoint(const PointCase& point, PointOutcome& outcome) {
     if (!verdict.failed()) outcome.seen = CheckContent(point, verdict, "after redo", &seen);
     return;
   }
-  Repair(point, outcome, verdict);
+  if (point.operation->by_monitor) {
+    RepairByMonitor(anybody, verdict);
+  } else if (anybody) {
+    Repair(point, outcome, verdict);
+  }
   if (verdict.failed()) return;
   CheckInvariants(verdict);
   CheckWaiters(point, verdict);

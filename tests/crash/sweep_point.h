@@ -14,6 +14,7 @@
 namespace warren::test {
 
 inline constexpr SlotIndex kDeadSlot = 1;
+inline constexpr SlotIndex kOtherSlot = 2;  // of a second process, in operations that need one
 
 // What is stored under each key, in whichever database, whether its time has come or not.
 using Content = std::map<std::string, std::string>;

@@ -143,7 +143,7 @@ TEST_CASE("a clean shutdown waits for what a session killed by it has left") {
 
 TEST_CASE("a process monitor killed while the server shuts down is replaced until the end") {
   for (int round = 0; round < 5; ++round) {
-    Server server({"--shutdown_timeout", "50ms"});
+    Server server({"--shutdown_timeout", "400ms"});
     Connection stuck = server.Connect();
     REQUIRE(kill(Server::BackendOf(stuck), SIGSTOP) == 0);
     const pid_t monitor = MonitorOf(server);

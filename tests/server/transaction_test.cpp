@@ -1,6 +1,7 @@
 // Transactions of several clients against the running server: who waits for whom, what an end of
 // any kind leaves behind.
 #include <doctest/doctest.h>
+#include <sys/socket.h>
 
 #include <algorithm>
 #include <atomic>
@@ -272,6 +273,37 @@ TEST_CASE("a client that has half a command under way is idle all the same") {
   CHECK(b("SET", "k", "b").ok());
   a.SendRaw("k\r\n");
   CHECK(a.Receive().is_error("ABORTED"));
+}
+
+TEST_CASE("ROLLBACK leaves what is the connection's: the database that SELECT has chosen") {
+  Server server;
+  Connection a = server.Connect();
+  CHECK(a("BEGIN").ok());
+  CHECK(a("SELECT", "1").ok());
+  CHECK(a("SET", "k", "undone").ok());
+  CHECK(a("ROLLBACK").ok());
+  CHECK(a("GET", "k").nil());
+  CHECK(a("SET", "k", "v").ok());
+  CHECK(a("SELECT", "0").ok());
+  CHECK(a("GET", "k").nil());
+}
+
+TEST_CASE("a client that ends its half while it waits for a lock counts as gone") {
+  Server server;
+  Connection a = server.Connect(), b = server.Connect();
+  const std::string id = IdOf(b);
+  CHECK(a("BEGIN").ok());
+  CHECK(a("SET", "k", "first").ok());
+  Start(b, {"SET", "other", "before"});
+  Start(b, {"SET", "k", "second"});
+  REQUIRE(WaitsForLock(server, id));
+  REQUIRE(shutdown(b.fd(), SHUT_WR) == 0);
+  CHECK(b.ReceiveRaw(5) == "+OK\r\n");
+  CHECK(b.ClosedByServer());
+  CHECK(a("COMMIT").ok());
+  CHECK(a("GET", "k").text == "first");
+  CHECK(a("GET", "other").text == "before");
+  CHECK(NoLockIsLeft(server));
 }
 
 TEST_CASE("however a session ends, its transaction is rolled back and its locks are gone") {
