@@ -20,6 +20,9 @@ constexpr size_t kInitialBytes = 16 * 1024;
 constexpr size_t kLeastRoomBytes = 4 * 1024;
 // An argument longer than this gets its place made in advance.
 constexpr size_t kLongBulkBytes = 32 * 1024;
+// The longest length of four digits.
+constexpr uint64_t kMostShortBytes = 9999;
+static_assert(kMostShortBytes <= kMaxUnauthenticatedBulkBytes);
 // Vectors that grew beyond this many arguments are given back.
 constexpr size_t kKeptArguments = 1024;
 
@@ -210,6 +213,32 @@ RequestParser::Outcome RequestParser::ReadBulkLength(const RequestLimits& limits
   return Outcome::kRequest;
 }
 
+// Takes arguments as long as they are short, within all limits and wholly there: most are. Nothing
+// but that is decided here.
+void RequestParser::TakeShortArguments(const RequestLimits& limits) {
+  constexpr size_t kLongestLine = sizeof("$9999\r\n") - 1;
+  if (scan_ != line_ || limits.bulk_bytes <= kMostShortBytes ||
+      end_ - begin_ > limits.query_bytes) {
+    return;
+  }
+  const char* const end = buffer_ + end_;
+  const char* at = buffer_ + scan_;
+  for (; arguments_missing_ > 0; --arguments_missing_) {
+    if (end - at < static_cast<ptrdiff_t>(kLongestLine) || at[0] != '$') break;
+    const char* digit = at + 1;
+    size_t bytes = 0;
+    for (; digit < at + 5 && *digit >= '0' && *digit <= '9'; ++digit) {
+      bytes = bytes * 10 + static_cast<size_t>(*digit - '0');
+    }
+    if (digit == at + 1 || *digit != '\r' || (at[1] == '0' && digit > at + 2)) break;
+    const char* const argument = digit + 2;
+    if (static_cast<size_t>(end - argument) < bytes + 2) break;
+    places_.push_back({static_cast<size_t>(argument - buffer_) - begin_, bytes});
+    at = argument + bytes + 2;
+  }
+  line_ = scan_ = static_cast<size_t>(at - buffer_);
+}
+
 RequestParser::Outcome RequestParser::NextMultibulk(const RequestLimits& limits) {
   if (arguments_missing_ == kUnknown) {
     const Outcome outcome = ReadCount(limits);
@@ -221,6 +250,8 @@ RequestParser::Outcome RequestParser::NextMultibulk(const RequestLimits& limits)
   }
   while (arguments_missing_ > 0) {
     if (bulk_bytes_ == kUnknown) {
+      TakeShortArguments(limits);
+      if (arguments_missing_ == 0) break;
       const Outcome outcome = ReadBulkLength(limits);
       if (outcome != Outcome::kRequest) return outcome;
     }
@@ -234,6 +265,7 @@ RequestParser::Outcome RequestParser::NextMultibulk(const RequestLimits& limits)
     --arguments_missing_;
   }
   args_.clear();
+  args_.reserve(places_.size());
   for (const Place& place : places_)
     args_.emplace_back(buffer_ + begin_ + place.offset, place.bytes);
   return Finish(scan_);

@@ -8,8 +8,9 @@
 //   | done   | request under way           | WritableSpace() |
 //             \ arguments found / not looked at yet
 //
-// No byte is looked at twice, however it arrives. For a long argument the buffer is enlarged to
-// hold it as soon as its length is known, so that it is received into its final place.
+// No byte but those of a length is looked at twice, however it arrives. For a long argument the
+// buffer is enlarged to hold it as soon as its length is known, so that it is received into its
+// final place.
 //
 // Limits and error texts are Redis 7's. After an error the parser stays in error.
 #pragma once
@@ -77,6 +78,7 @@ class RequestParser {
   Outcome NextMultibulk(const RequestLimits& limits);
   Outcome ReadCount(const RequestLimits& limits);
   Outcome ReadBulkLength(const RequestLimits& limits);
+  void TakeShortArguments(const RequestLimits& limits);
   // The number behind '*' or '$' (nothing if it is none); false if its line is not there in full.
   bool ReadLength(std::optional<int64_t>* length);
   bool ReadShortLength(std::optional<int64_t>* length);

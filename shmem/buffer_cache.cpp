@@ -20,6 +20,8 @@ namespace {
 // How long a process that holds nothing waits for a free buffer before it says kBusy.
 constexpr int64_t kFreeBufferTimeoutNs = 2'000'000'000;
 constexpr int64_t kFreeBufferPauseNs = 200'000;
+// A page's header and its slots, if they are not many.
+constexpr size_t kPrefetchedBytes = 512;
 
 LWLock& ContentLock(BufferIndex buffer) { return g_buffer_pool.content_locks[buffer]; }
 BufferDescriptor& Descriptor(BufferIndex buffer) { return g_buffer_pool.descriptors[buffer]; }
@@ -190,6 +192,17 @@ bool BufferCache::FindExclusive(PageNo page_no, ExclusivePage* page) {
   if (buffer == kNoBuffer) return false;
   *page = ExclusivePage(buffer, page_no, g_buffer_pool.Page(buffer));
   return true;
+}
+
+void BufferCache::Prefetch(PageNo page_no) {
+  const BufferIndex buffer = FindBuffer(page_no);
+  if (buffer == kNoBuffer) return;
+  constexpr int kForWriting = 1;
+  __builtin_prefetch(&ContentLock(buffer), kForWriting);
+  const std::byte* const page = g_buffer_pool.Page(buffer);
+  for (size_t at = 0; at < kPrefetchedBytes; at += kCacheLineBytes) {
+    __builtin_prefetch(page + at, kForWriting);
+  }
 }
 
 bool BufferCache::TryFindExclusive(PageNo page_no, ExclusivePage* page) NO_THREAD_SAFETY_ANALYSIS {

@@ -36,9 +36,14 @@ class BufferCache;
 class [[nodiscard]] SharedPage {
  public:
   SharedPage() = default;
-  SharedPage(SharedPage&& other) noexcept { *this = std::move(other); }
+  SharedPage(SharedPage&& other) noexcept
+      : buffer_(std::exchange(other.buffer_, kNoBuffer)),
+        page_no_(other.page_no_),
+        bytes_(other.bytes_) {}
   SharedPage& operator=(SharedPage&& other) noexcept;
-  ~SharedPage() { Release(); }
+  ~SharedPage() {
+    if (held()) Release();
+  }
   void Release();
   bool held() const { return buffer_ != kNoBuffer; }
   BufferIndex buffer() const { return buffer_; }
@@ -64,9 +69,14 @@ class [[nodiscard]] SharedPage {
 class [[nodiscard]] ExclusivePage {
  public:
   ExclusivePage() = default;
-  ExclusivePage(ExclusivePage&& other) noexcept { *this = std::move(other); }
+  ExclusivePage(ExclusivePage&& other) noexcept
+      : buffer_(std::exchange(other.buffer_, kNoBuffer)),
+        page_no_(other.page_no_),
+        bytes_(other.bytes_) {}
   ExclusivePage& operator=(ExclusivePage&& other) noexcept;
-  ~ExclusivePage() { Release(); }
+  ~ExclusivePage() {
+    if (held()) Release();
+  }
   void Release();
   bool held() const { return buffer_ != kNoBuffer; }
   PageNo page_no() const { return page_no_; }
@@ -117,6 +127,10 @@ class BufferCache {
   static bool FindExclusive(PageNo page_no, ExclusivePage* page);
   // The same without ever sleeping: false if somebody has the page locked, we ourselves included.
   static bool TryFindExclusive(PageNo page_no, ExclusivePage* page);
+
+  // Has the beginning of the page, and what its lock needs, brought into the processor's cache if
+  // it is in memory: for one who looks at several soon. The caller holds nothing.
+  static void Prefetch(PageNo page_no);
 
   // For a page whose old content does not matter (just allocated, perhaps still cached from a
   // former life): not read, bytes all zero, dirty.

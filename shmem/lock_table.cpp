@@ -79,8 +79,10 @@ struct Request {
 
 bool IsBlockedNow(const Request& request) {
   const LockPlace place = request.place;
+  // The usual cases without a walk: nobody is near, or transactions that write to one database are
+  // many.
+  if (g_lock_pool.heads[place.bucket()] == 0) return false;
   const LockPartition& partition = PartitionAt(place.partition());
-  // The usual cases without a walk: transactions that write to one database are many.
   const TxLockMode held = request.held != nullptr ? request.held->mode() : TxLockMode::kNone;
   if (request.tag.kind == LockKind::kDatabase && request.wanted <= TxLockMode::kIX &&
       g_lock_pool.strong[request.tag.database].load(std::memory_order_relaxed) == 0) {

@@ -54,7 +54,9 @@ void ApplyLeafPut(RecordView record, PageRole, std::byte* page, Lsn lsn) {
 
 void ApplyLeafPuts(RecordView record, PageRole, std::byte* page, Lsn lsn) {
   ForEachPut(record, [&](const PageRef& ref, const LeafPutPayload& put, const std::byte* cell) {
-    if (ref.page_no == HeaderOf(page).page_no) PutCell(put, cell, page, lsn);
+    const bool here = ref.page_no == HeaderOf(page).page_no;
+    if (here) PutCell(put, cell, page, lsn);
+    return !here;
   });
 }
 

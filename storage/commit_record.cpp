@@ -1,6 +1,9 @@
 #include "storage/commit_record.h"
 
+#include <algorithm>
 #include <cstring>
+#include <memory>
+#include <utility>
 
 #include "base/check.h"
 #include "storage/page.h"
@@ -11,7 +14,7 @@ namespace {
 
 constexpr uint8_t kHasExpiry = 1;
 constexpr uint8_t kHasChain = 2;
-constexpr size_t kUsualCommitRecordBytes = 16 * 1024;
+constexpr size_t kLeastCapacity = 2048;
 
 struct ChangeHead {
   uint8_t kind;
@@ -79,10 +82,18 @@ bool DecodeChange(Decoder& from, LoggedChange& change) {
 
 }  // namespace
 
-CommitEncoder::CommitEncoder(int64_t now_ms) {
-  head_.now_ms = now_ms;
-  bytes_.reserve(kUsualCommitRecordBytes);
-  bytes_.resize(sizeof head_);
+CommitEncoder::CommitEncoder(int64_t now_ms) { head_.now_ms = now_ms; }
+
+std::byte* CommitEncoder::Extend(size_t bytes) {
+  const size_t begin = used_;
+  used_ += bytes;
+  if (used_ > capacity_) {
+    capacity_ = std::min(std::max({used_, 2 * capacity_, kLeastCapacity}), kMaxCommitRecordBytes);
+    auto larger = std::make_unique_for_overwrite<std::byte[]>(capacity_);
+    if (bytes_ != nullptr) std::memcpy(larger.get(), bytes_.get(), begin);
+    bytes_ = std::move(larger);
+  }
+  return bytes_.get() + begin;
 }
 
 bool CommitEncoder::Add(const LoggedChange& change) {
@@ -96,16 +107,17 @@ bool CommitEncoder::Add(const LoggedChange& change) {
   const bool expires = change.expire_at_ms != 0;
   const size_t bytes =
       sizeof(ChangeHead) + change.key.size() + (expires ? sizeof(int64_t) : 0) + value.size();
-  if (bytes_.size() + bytes > kMaxCommitRecordBytes) return false;
+  if (used_ + bytes > kMaxCommitRecordBytes) return false;
   const ChangeHead head{.kind = change.kind,
                         .flags = static_cast<uint8_t>((expires ? kHasExpiry : 0) |
                                                       (change.head != kNoPage ? kHasChain : 0)),
                         .database = static_cast<uint16_t>(change.database),
                         .key_bytes = static_cast<uint16_t>(change.key.size()),
                         .value_bytes = static_cast<uint16_t>(value.size())};
-  const auto append = [this](const void* from, size_t count) {
-    const auto* first = static_cast<const std::byte*>(from);
-    bytes_.insert(bytes_.end(), first, first + count);
+  std::byte* to = Extend(bytes);
+  const auto append = [&to](const void* from, size_t count) {
+    if (count != 0) std::memcpy(to, from, count);
+    to += count;
   };
   append(&head, sizeof head);
   append(change.key.data(), change.key.size());
@@ -117,15 +129,16 @@ bool CommitEncoder::Add(const LoggedChange& change) {
 
 std::span<const std::byte> CommitEncoder::Finish(Lsn first_lsn) {
   head_.first_lsn = first_lsn;
-  std::memcpy(bytes_.data(), &head_, sizeof head_);
-  return bytes_;
+  if (used_ == sizeof head_) (void)Extend(0);
+  std::memcpy(bytes_.get(), &head_, sizeof head_);
+  return {bytes_.get(), used_};
 }
 
 void CommitEncoder::Next() {
   ++head_.sequence;
   head_.preceding += head_.count;
   head_.count = 0;
-  bytes_.resize(sizeof head_);
+  used_ = sizeof head_;
 }
 
 Result<CommitHead> DecodeCommit(std::span<const std::byte> bytes,

@@ -19,6 +19,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -71,8 +72,12 @@ class CommitEncoder {
   void Next();
 
  private:
+  std::byte* Extend(size_t bytes);
+
   CommitHead head_{};
-  std::vector<std::byte> bytes_;
+  size_t used_ = sizeof(CommitHead);
+  size_t capacity_ = 0;
+  std::unique_ptr<std::byte[]> bytes_;
 };
 
 // The changes of a record; kCorrupt if it makes no sense. `bytes` (a record's head) must live on.

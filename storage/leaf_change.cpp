@@ -138,13 +138,14 @@ bool LeafPuts::Add(ExclusivePage leaf, const NewCell& cell) {
   if (old.chain != kNoPage || record_bytes > kMaxRecordBytes || image_bytes > kMaxImageBytes) {
     return false;
   }
-  puts_[count_++] = {.leaf = std::move(leaf),
-                     .cell = cell,
-                     .cell_header = HeaderOfCell(cell),
-                     .payload = {.slot = static_cast<uint16_t>(slot),
-                                 .replace = replace ? uint16_t{1} : uint16_t{0},
-                                 .cell_bytes = cell.bytes()},
-                     .changed = changed};
+  Put& put = puts_[count_++];
+  put.leaf = std::move(leaf);
+  put.cell = cell;
+  put.cell_header = HeaderOfCell(cell);
+  put.payload = {.slot = static_cast<uint16_t>(slot),
+                 .replace = replace ? uint16_t{1} : uint16_t{0},
+                 .cell_bytes = cell.bytes()};
+  put.changed = changed;
   record_bytes_ = record_bytes;
   image_bytes_ = image_bytes;
   new_keys_ += replace ? 0 : 1;

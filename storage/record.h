@@ -169,14 +169,14 @@ class RecordView {
   const std::byte* bytes_;
 };
 
-// Of a kLeafPuts: calls `visit(page, put, cell)` for each.
+// Of a kLeafPuts: calls `visit(page, put, cell)` for each until it returns false.
 template <typename Visit>
 void ForEachPut(RecordView record, Visit visit) {
   const std::byte* at = record.tail<LeafPutsPayload>();
   for (const PageRef& ref : record.pages()) {
     LeafPutPayload put;
     __builtin_memcpy(&put, at, sizeof put);
-    visit(ref, put, at + sizeof put);
+    if (!visit(ref, put, at + sizeof put)) return;
     at += sizeof put + put.cell_bytes;
   }
 }

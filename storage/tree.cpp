@@ -115,12 +115,12 @@ Result<Page> FindLeaf(uint32_t database, std::string_view key) {
 
 }  // namespace
 
-ExclusivePage FindHintedLeaf(uint32_t database, std::string_view key, HintWait wait) {
-  const LeafHint hint(database, key);
+ExclusivePage FindHintedLeaf(PageNo hinted, uint32_t database, std::string_view key,
+                             HintWait wait) {
   ExclusivePage leaf;
-  if (hint.page_no() == kNoPage) return leaf;
-  const bool found = wait == HintWait::kWait ? BufferCache::FindExclusive(hint.page_no(), &leaf)
-                                             : BufferCache::TryFindExclusive(hint.page_no(), &leaf);
+  if (hinted == kNoPage) return leaf;
+  const bool found = wait == HintWait::kWait ? BufferCache::FindExclusive(hinted, &leaf)
+                                             : BufferCache::TryFindExclusive(hinted, &leaf);
   if (found && !LeafHint::IsLeafOf(NodeView(leaf.bytes()), database, key)) leaf.Release();
   return leaf;
 }

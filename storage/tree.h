@@ -42,10 +42,10 @@ Result<ExclusivePage> FindNodeExclusive(uint32_t database, uint32_t level,
 Result<SharedPage> FindLeafShared(uint32_t database, std::string_view key);
 Result<ExclusivePage> FindLeafExclusive(uint32_t database, std::string_view key);
 
-// The leaf that the key's hint leads to; not held if that is not the one. With kTry also if it is
-// locked: then others may be held, in any order.
+// The leaf that the key's hint, `hinted`, leads to; not held if that is not the one. With kTry also
+// if it is locked: then others may be held, in any order.
 enum class HintWait : uint8_t { kWait, kTry };
-ExclusivePage FindHintedLeaf(uint32_t database, std::string_view key, HintWait wait);
+ExclusivePage FindHintedLeaf(PageNo hinted, uint32_t database, std::string_view key, HintWait wait);
 
 // What a page must be, where a link led to it.
 struct ExpectedNode {

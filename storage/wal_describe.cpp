@@ -208,6 +208,7 @@ void WalDescriber::DescribeKeys(RecordView view, WalDescription& description) co
     case RecordType::kLeafPuts:
       ForEachPut(view, [&](const PageRef&, const LeafPutPayload&, const std::byte* cell) {
         add_cell(LeafCell(cell));
+        return true;
       });
       break;
     case RecordType::kLeafErase: {
