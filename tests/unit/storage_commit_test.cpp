@@ -122,7 +122,8 @@ TEST_CASE("small values for leaves that hints lead to go into one record, one fo
   for (const std::string& name : names) {
     ops.push_back(PutOp(name, state[name] = "new", 0, name == key(12) ? 5000 : 0));
   }
-  ops.push_back(PutOp(key(59), state[key(59)] = kLarge));
+  const std::string last = key(59);
+  ops.push_back(PutOp(last, state[last] = kLarge));
   state[key(30)] = std::string(1600, 'p');  // longer: its cell moves
   ops[5].value = state[key(30)];
   Commit(ops);
