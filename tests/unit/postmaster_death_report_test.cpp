@@ -48,7 +48,7 @@ TEST_CASE("a dead process's report names its locks and who waits for them") {
   REQUIRE(WaitFor([] { return Segment::Procs()[2].locks.wait_event.load() != 0; }));
   REQUIRE(waiter.WaitUntilAsleep());
 
-  const Incident incident = ExamineDeath(1, KilledBy(SIGKILL));
+  Incident incident = ExamineDeath(1, KilledBy(SIGKILL));
   CHECK(incident.process.Get() == "backend");
   CHECK(incident.client_id == 11);
   CHECK(incident.command.Get() == "set");
@@ -56,13 +56,15 @@ TEST_CASE("a dead process's report names its locks and who waits for them") {
   CHECK(incident.lwlock_count == 1);
   CHECK(incident.lwlocks.Get() == "wal_segment 0 exclusive");
   CHECK(incident.change.Get() == "none");
-  const auto waits = FindLwlockWaiters(1);
-  REQUIRE(waits.size() == 1);
-  CHECK(waits[0].waiter.client_id == 22);
-  CHECK(waits[0].waiter.slot == 2);
-  CHECK(waits[0].waiter.lock.Get() == "wal_segment 0");
-  CHECK(waits[0].began_ns > 0);
-  CHECK(FindLwlockWaiters(2).empty());  // it has nothing that anybody wants
+  NoteLwlockWaits(1, &incident);
+  REQUIRE(incident.lwlock_waiters == 1);
+  const IncidentWaiter& listed = incident.waiters[0];
+  CHECK(listed.client_id == 22);
+  CHECK(listed.slot == 2);
+  CHECK(listed.lock.Get() == "wal_segment 0");
+  CHECK(listed.began_us > 0);
+  NoteLwlockWaits(2, &incident);
+  CHECK(incident.lwlock_waiters == 0);  // it has nothing that anybody wants
   waiter.Kill();
 }
 
