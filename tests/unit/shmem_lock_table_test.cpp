@@ -178,18 +178,20 @@ TEST_CASE("a full pool is an error for that request and for nothing else") {
 
 TEST_CASE("locks asked for together are all held, each in the strongest mode, and all given back") {
   const LockTableWorld world;
-  const auto key = [](int i) { return KeyTag(0, fmt::format("k{}", i)); };
+  std::vector<std::string> names;
+  for (int i = 0; i <= 250; ++i) names.push_back(fmt::format("k{}", i));
+  const auto key = [&](size_t i) { return KeyTag(0, names[i]); };
   REQUIRE(TryLocked(key(1), Mode::kS, kTx));
   REQUIRE(TryLocked(key(2), Mode::kX, kSession));
   REQUIRE(TryLocked(AdvisoryTag("name"), Mode::kX, kSession));
   std::vector<WantedLock> wanted;
-  for (int i = 0; i < 500; ++i) wanted.push_back({key(i % 250), i < 250 ? Mode::kS : Mode::kX});
+  for (size_t i = 0; i < 500; ++i) wanted.push_back({key(i % 250), i < 250 ? Mode::kS : Mode::kX});
   wanted.push_back({DatabaseTag(0), Mode::kIX});
   wanted.push_back({DatabaseTag(0), Mode::kIS});
   LockTableWorld::Require(LockTable::LockAll(wanted, kTx, Patient()));
   CHECK(LockTable::HeldCount() == 252);
   CHECK(Entries() == 252);
-  for (int i = 0; i < 250; ++i) REQUIRE(LockTable::Held(key(i)) == Mode::kX);
+  for (size_t i = 0; i < 250; ++i) REQUIRE(LockTable::Held(key(i)) == Mode::kX);
   CHECK(LockTable::Held(DatabaseTag(0)) == Mode::kIX);
   CHECK(InChild([&] { return !TryLocked(key(249), Mode::kS) && TryLocked(key(250), Mode::kX); }));
   Consistent();
