@@ -74,6 +74,7 @@ class StepKiller : public Killer {
   bool Lead(const std::function<bool()>& ended, LiveClock& clock) override {
     const int64_t began_ns = LiveClock::NowNs();
     while (running_ && !over_ && ran_ns_ < run_ns_) {
+      PassSignalsOn();
       over_ = ended();
       ran_ns_ = static_cast<uint64_t>(LiveClock::NowNs() - began_ns);
     }
@@ -117,6 +118,13 @@ class StepKiller : public Killer {
   void Interrupt(LiveClock& clock) {
     clock.Pause();  // it is slow from now on, and holds up the others
     Stop();
+  }
+  // While it runs: a signal for it, as a wake-up of one who waits for a lock, has stopped it first.
+  void PassSignalsOn() {
+    int status = 0;
+    while (waitpid(backend_, &status, WNOHANG) == backend_ && WIFSTOPPED(status)) {
+      REQUIRE(ptrace(PTRACE_CONT, backend_, nullptr, WSTOPSIG(status)) == 0);
+    }
   }
   // Wherever it is, also in a system call.
   void Stop() {
