@@ -123,7 +123,8 @@ class StepKiller : public Killer {
   void PassSignalsOn() {
     int status = 0;
     while (waitpid(backend_, &status, WNOHANG) == backend_ && WIFSTOPPED(status)) {
-      REQUIRE(ptrace(PTRACE_CONT, backend_, nullptr, WSTOPSIG(status)) == 0);
+      const long signal = WSTOPSIG(status);
+      REQUIRE(ptrace(PTRACE_CONT, backend_, nullptr, signal) == 0);
     }
   }
   // Wherever it is, also in a system call.
