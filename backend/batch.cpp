@@ -27,12 +27,18 @@ struct LockRelease {
   ~LockRelease() { LockTable::ReleaseAll(LockScope::kTransaction); }
 };
 
-Status RunOnce(Session& session, const WantedLocks& wanted, uint64_t max_bytes,
-               FunctionRef<Result<BatchEnd>()> body) {
-  const LockRelease release;
+// The caller gives them back, also those taken before an error.
+Status TakeLocks(Session& session, const WantedLocks& wanted) {
   LockTable::BeginTransaction();
   RETURN_IF_ERROR(LockTable::LockAll(wanted, LockScope::kTransaction, session.lock_wait()));
   session.RenewTime();  // the locks may have taken long
+  return {};
+}
+
+Status RunOnce(Session& session, const WantedLocks& wanted, uint64_t max_bytes,
+               FunctionRef<Result<BatchEnd>()> body) {
+  const LockRelease release;
+  RETURN_IF_ERROR(TakeLocks(session, wanted));
   Transaction transaction({}, session.now_ms(), max_bytes);
   Result<BatchEnd> end = BatchEnd::kRollback;
   {
@@ -47,9 +53,7 @@ Status RunOnce(Session& session, const WantedLocks& wanted, uint64_t max_bytes,
 
 Status CommitOnce(Session& session, const WantedLocks& wanted, std::span<const CommitOp> ops) {
   const LockRelease release;
-  LockTable::BeginTransaction();
-  RETURN_IF_ERROR(LockTable::LockAll(wanted, LockScope::kTransaction, session.lock_wait()));
-  session.RenewTime();  // the locks may have taken long
+  RETURN_IF_ERROR(TakeLocks(session, wanted));
   return CommitChanges(ops, session.now_ms());
 }
 

@@ -43,6 +43,21 @@ char* Allocate(char* former, size_t bytes) {
   return static_cast<char*>(memory);
 }
 
+// Of a line that is a byte and a length of up to four digits: the length, and what is behind the
+// line. Null for all others, and where fewer bytes are there than the longest such line has.
+const char* BehindShortLength(const char* line, const char* end, size_t* length) {
+  constexpr ptrdiff_t kLongestLine = sizeof("$9999\r\n") - 1;
+  if (end - line < kLongestLine) return nullptr;
+  const char* digit = line + 1;
+  size_t value = 0;
+  for (; digit < line + 5 && *digit >= '0' && *digit <= '9'; ++digit) {
+    value = value * 10 + static_cast<size_t>(*digit - '0');
+  }
+  if (digit == line + 1 || *digit != '\r' || (line[1] == '0' && digit > line + 2)) return nullptr;
+  *length = value;
+  return digit + 2;
+}
+
 }  // namespace
 
 RequestParser::RequestParser()
@@ -152,24 +167,16 @@ RequestParser::Outcome RequestParser::NextInline() {
 }
 
 // The line from line_ to the next CR LF, without them and its first byte; then scan_ and line_ are
-// behind it. Else scan_ is where to look next time.
-// Most are of a few digits and wholly there.
-bool RequestParser::ReadShortLength(std::optional<int64_t>* length) {
-  constexpr size_t kMostDigits = 4;
-  const std::string_view line(buffer_ + scan_, end_ - scan_);
-  if (scan_ != line_ || line.size() < 1 + kMostDigits + 2) return false;
-  int64_t value = 0;
-  size_t at = 1;
-  for (; at <= kMostDigits && line[at] >= '0' && line[at] <= '9'; ++at)
-    value = value * 10 + (line[at] - '0');
-  if (at == 1 || line[at] != '\r' || (line[1] == '0' && at > 2)) return false;
-  *length = value;
-  scan_ += at + 2;
-  return true;
-}
-
+// behind it. Else scan_ is where to look next time. Most are of a few digits and wholly there.
 bool RequestParser::ReadLength(std::optional<int64_t>* length) {
-  if (ReadShortLength(length)) return true;
+  size_t value = 0;
+  const char* const behind =
+      scan_ == line_ ? BehindShortLength(buffer_ + scan_, buffer_ + end_, &value) : nullptr;
+  if (behind != nullptr) {
+    *length = static_cast<int64_t>(value);
+    scan_ = static_cast<size_t>(behind - buffer_);
+    return true;
+  }
   const auto* cr = static_cast<const char*>(memchr(buffer_ + scan_, '\r', end_ - scan_));
   scan_ = cr != nullptr ? static_cast<size_t>(cr - buffer_) : end_;
   if (cr == nullptr || scan_ + 1 >= end_) return false;
@@ -216,7 +223,6 @@ RequestParser::Outcome RequestParser::ReadBulkLength(const RequestLimits& limits
 // Takes arguments as long as they are short, within all limits and wholly there: most are. Nothing
 // but that is decided here.
 void RequestParser::TakeShortArguments(const RequestLimits& limits) {
-  constexpr size_t kLongestLine = sizeof("$9999\r\n") - 1;
   if (scan_ != line_ || limits.bulk_bytes <= kMostShortBytes ||
       end_ - begin_ > limits.query_bytes) {
     return;
@@ -224,15 +230,9 @@ void RequestParser::TakeShortArguments(const RequestLimits& limits) {
   const char* const end = buffer_ + end_;
   const char* at = buffer_ + scan_;
   for (; arguments_missing_ > 0; --arguments_missing_) {
-    if (end - at < static_cast<ptrdiff_t>(kLongestLine) || at[0] != '$') break;
-    const char* digit = at + 1;
     size_t bytes = 0;
-    for (; digit < at + 5 && *digit >= '0' && *digit <= '9'; ++digit) {
-      bytes = bytes * 10 + static_cast<size_t>(*digit - '0');
-    }
-    if (digit == at + 1 || *digit != '\r' || (at[1] == '0' && digit > at + 2)) break;
-    const char* const argument = digit + 2;
-    if (static_cast<size_t>(end - argument) < bytes + 2) break;
+    const char* const argument = BehindShortLength(at, end, &bytes);
+    if (argument == nullptr || *at != '$' || static_cast<size_t>(end - argument) < bytes + 2) break;
     places_.push_back({static_cast<size_t>(argument - buffer_) - begin_, bytes});
     at = argument + bytes + 2;
   }

@@ -81,7 +81,6 @@ class RequestParser {
   void TakeShortArguments(const RequestLimits& limits);
   // The number behind '*' or '$' (nothing if it is none); false if its line is not there in full.
   bool ReadLength(std::optional<int64_t>* length);
-  bool ReadShortLength(std::optional<int64_t>* length);
   Outcome Finish(size_t request_end);
   void ResetRequest();
   void MakeRoom(size_t bytes);

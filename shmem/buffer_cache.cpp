@@ -37,6 +37,11 @@ bool LockIfHolds(BufferIndex buffer, PageNo page_no, LockMode mode) NO_THREAD_SA
   return AcquireExclusiveWhile(ContentLock(buffer), same_page);
 }
 
+void NoteHit(BufferIndex buffer) {
+  Stats::Add(StatId::kBufferHits);
+  NoteUsage(Descriptor(buffer));
+}
+
 // The page's buffer, locked, if it is in memory.
 BufferIndex LockIfCached(PageNo page_no, LockMode mode) NO_THREAD_SAFETY_ANALYSIS {
   for (;;) {
@@ -44,8 +49,7 @@ BufferIndex LockIfCached(PageNo page_no, LockMode mode) NO_THREAD_SAFETY_ANALYSI
     if (buffer == kNoBuffer) return kNoBuffer;
     if (!LockIfHolds(buffer, page_no, mode)) continue;
     if (Descriptor(buffer).Load().valid()) {
-      Stats::Add(StatId::kBufferHits);
-      NoteUsage(Descriptor(buffer));
+      NoteHit(buffer);
       return buffer;
     }
     if (mode == LockMode::kShared) {
@@ -104,8 +108,7 @@ Result<BufferIndex> LockBufferOf(PageNo page_no) {
 Result<BufferIndex> LockValid(PageNo page_no) NO_THREAD_SAFETY_ANALYSIS {
   ASSIGN_OR_RETURN(const BufferIndex buffer, LockBufferOf(page_no));
   if (Descriptor(buffer).Load().valid()) {
-    Stats::Add(StatId::kBufferHits);
-    NoteUsage(Descriptor(buffer));
+    NoteHit(buffer);
     return buffer;
   }
   if (Status read = ReadIn(buffer); !read.ok()) {
@@ -214,8 +217,7 @@ bool BufferCache::TryFindExclusive(PageNo page_no, ExclusivePage* page) NO_THREA
     ReleaseExclusive(ContentLock(buffer));
     return false;
   }
-  Stats::Add(StatId::kBufferHits);
-  NoteUsage(Descriptor(buffer));
+  NoteHit(buffer);
   *page = ExclusivePage(buffer, page_no, g_buffer_pool.Page(buffer));
   return true;
 }

@@ -4,7 +4,7 @@
 
 #include <algorithm>
 #include <array>
-#include <tuple>
+#include <utility>
 #include <vector>
 
 #include "base/check.h"
@@ -176,24 +176,28 @@ Result<bool> Acquire(const LockTag& tag, TxLockMode mode, LockScope scope, const
 // So much of a partition is asked for or given back while its lock is held once.
 constexpr size_t kMostAtOnce = 32;
 
+// What TagOrder goes by: kind and database, then the place in the table.
+using LockOrder = std::pair<uint64_t, uint64_t>;
+LockOrder OrderOf(const LockTag& tag, LockPlace place) {
+  return {static_cast<uint64_t>(tag.kind) << 32 | tag.database, place.mixed};
+}
+
 struct PlacedLock {
-  uint64_t group;  // kind and database
+  LockOrder order;
   LockPlace place;
   const LockTag* tag;
   TxLockMode mode;
 };
-constexpr uint64_t GroupOf(const LockTag& tag) {
-  return static_cast<uint64_t>(tag.kind) << 32 | tag.database;
-}
 
 // In TagOrder, each tag once.
 std::vector<PlacedLock> Placed(std::span<const WantedLock> wanted) {
   std::vector<PlacedLock> placed;
   placed.reserve(wanted.size());
-  for (const auto& [tag, mode] : wanted) placed.push_back({GroupOf(tag), PlaceOf(tag), &tag, mode});
-  std::ranges::sort(placed, [](const PlacedLock& a, const PlacedLock& b) {
-    return a.group != b.group ? a.group < b.group : a.place.mixed < b.place.mixed;
-  });
+  for (const auto& [tag, mode] : wanted) {
+    const LockPlace place = PlaceOf(tag);
+    placed.push_back({OrderOf(tag, place), place, &tag, mode});
+  }
+  std::ranges::sort(placed, {}, &PlacedLock::order);
   size_t kept = 0;
   for (size_t i = 1; i < placed.size(); ++i) {
     PlacedLock& last = placed[kept];
@@ -215,7 +219,7 @@ size_t GrantFirst(std::span<const PlacedLock> next, LockScope scope) {
   const ExclusiveLock lock(PartitionLock(partition));
   size_t granted = 0;
   for (; granted < std::min(next.size(), kMostAtOnce); ++granted) {
-    const auto& [group, place, tag, mode] = next[granted];
+    const auto& [order, place, tag, mode] = next[granted];
     if (place.partition() != partition || t_held.Find(place, *tag) != nullptr) break;
     if (IsBlockedNow({place, *tag, nullptr, mode})) break;
     const EntryIndex entry = AddEntry(place, *tag, Self(), {mode, TxLockMode::kNone}, now_us);
@@ -354,9 +358,7 @@ LockTag AdvisoryTag(std::string_view name) {
   return {LockKind::kAdvisory, 0, XXH3_64bits(name.data(), name.size()), name};
 }
 bool TagOrder(const LockTag& a, const LockTag& b) {
-  const uint64_t place_a = PlaceOf(a).mixed;
-  const uint64_t place_b = PlaceOf(b).mixed;
-  return std::tie(a.kind, a.database, place_a) < std::tie(b.kind, b.database, place_b);
+  return OrderOf(a, PlaceOf(a)) < OrderOf(b, PlaceOf(b));
 }
 
 // Who waits in this slot needs no clearing: whoever ended its wait has cleared that, and of a dead

@@ -99,14 +99,23 @@ bool FindInCache(PageNo page_no, ExclusivePage* page) {
   return BufferCache::FindExclusive(page_no, page);
 }
 
+// The page that a hint names, if `find` finds it and it is the leaf; else not held.
+template <typename Page>
+Page FollowHint(PageNo hinted, uint32_t database, std::string_view key,
+                bool (*find)(PageNo, Page*)) {
+  Page leaf;
+  if (hinted != kNoPage && find(hinted, &leaf) &&
+      !LeafHint::IsLeafOf(NodeView(leaf.bytes()), database, key)) {
+    leaf.Release();
+  }
+  return leaf;
+}
+
 template <typename Page>
 Result<Page> FindLeaf(uint32_t database, std::string_view key) {
   const LeafHint hint(database, key);
-  Page leaf;
-  if (hint.page_no() != kNoPage && FindInCache(hint.page_no(), &leaf)) {
-    if (LeafHint::IsLeafOf(NodeView(leaf.bytes()), database, key)) return leaf;
-    leaf.Release();
-  }
+  Page leaf = FollowHint<Page>(hint.page_no(), database, key, FindInCache);
+  if (leaf.held()) return leaf;
   Stats::Add(StatId::kTreeDescents);
   ASSIGN_OR_RETURN(leaf, FindNode<Page>(database, 0, {SearchTarget::kAt, key}, nullptr));
   if (leaf.held()) hint.Set(leaf.page_no());
@@ -117,12 +126,9 @@ Result<Page> FindLeaf(uint32_t database, std::string_view key) {
 
 ExclusivePage FindHintedLeaf(PageNo hinted, uint32_t database, std::string_view key,
                              HintWait wait) {
-  ExclusivePage leaf;
-  if (hinted == kNoPage) return leaf;
-  const bool found = wait == HintWait::kWait ? BufferCache::FindExclusive(hinted, &leaf)
-                                             : BufferCache::TryFindExclusive(hinted, &leaf);
-  if (found && !LeafHint::IsLeafOf(NodeView(leaf.bytes()), database, key)) leaf.Release();
-  return leaf;
+  return FollowHint(
+      hinted, database, key,
+      wait == HintWait::kWait ? BufferCache::FindExclusive : BufferCache::TryFindExclusive);
 }
 
 Status CheckIsNode(const PageHeader& page, PageNo page_no, const ExpectedNode& expected) {

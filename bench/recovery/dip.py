@@ -42,7 +42,7 @@ class Pairs:
 
     def together(self):
         """Of all quarters: what is rare has its share in this one only."""
-        others, references = (sum(rates) for rates in reversed(list(zip(*self.rates))))
+        references, others = map(sum, zip(*self.rates))
         return (1 - others / references) / QUARTERS
 
 
