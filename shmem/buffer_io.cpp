@@ -66,11 +66,14 @@ Status ReadIn(BufferIndex buffer) {
 void MakeZero(BufferIndex buffer) noexcept {
   BufferDescriptor& descriptor = g_buffer_pool.descriptors[buffer];
   DCHECK(HoldsExclusive(g_buffer_pool.content_locks[buffer]));
-  const BufferState tagged = BufferState::Tagged(descriptor.Load().page_no());
-  // A death half-way through the zeros leaves no half page: not valid, it is read from disk again.
-  StoreBefore(descriptor.state, tagged.word());
+  const BufferState state = descriptor.Load();
+  // A free page that is in memory never becomes invalid: the file may have it as it was before it
+  // was freed, and who read that would take it for the root or leaf that it was. Partly zero, it is
+  // taken for nothing.
+  if (state.valid()) StoreBefore(descriptor.state, state.WithDirty().word());
+  FAULT_POINT(kBufferZero);
   std::memset(g_buffer_pool.Page(buffer), 0, kPageBytes);
-  StoreAfter(descriptor.state, tagged.WithValid().WithDirty().word());
+  StoreAfter(descriptor.state, state.WithValid().WithDirty().word());
 }
 
 Status WriteOut(BufferIndex buffer, StatId counted_as) {

@@ -254,9 +254,11 @@ void LiveWorld::CheckAfter(const LiveOperation& operation, bool replied, const s
   const std::string found = Look();
   const Known& known = known_.at(operation.name);
   const bool right = found == known.after || (!replied && found == known.before);
-  CHECK_MESSAGE(right, operation.name << " killed at " << where << (replied ? ", answered" : "")
-                                      << ": found " << found << ", before " << known.before
-                                      << ", after " << known.after);
+  // What is found later tells a change that came late from one that is lost.
+  CHECK_MESSAGE(right, fmt::format("{} killed at {}{}: found {}, later {}, before {}, after {}",
+                                   operation.name, where, replied ? ", answered" : "", found,
+                                   Look(), known.before, known.after)
+                           << WarningsInLog());
   CheckBank();
   for (const auto& neighbour : neighbours_) {
     REQUIRE_MESSAGE(neighbour->error() == "", operation.name << " killed at " << where << ": "

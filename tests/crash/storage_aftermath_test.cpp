@@ -1,7 +1,8 @@
 // What a dead process has left to others to finish: is it finished, whoever comes next?
 //
 // A cut of the data file whose record is in the log, a sync of the data file that had something to
-// report, a commit that can't be finished at once, files under temporary names.
+// report, a commit that can't be finished at once, a free page that it was about to take, files
+// under temporary names.
 #include <doctest/doctest.h>
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -18,6 +19,7 @@
 #include "storage/control_file.h"
 #include "storage/reclaim.h"
 #include "storage/storage_failure.h"
+#include "storage/tree.h"
 #include "storage/truncate.h"
 #include "tests/crash/storage_repair_world.h"
 #include "tests/support/fault_fs.h"
@@ -283,6 +285,23 @@ TEST_CASE("a dead one's commit that cannot be finished yet keeps what it has res
   CHECK(reserve.log_bytes.load() == 0);
   CHECK(Segment::Wal().reserved_bytes.load() == 0);
   CHECK(Get("two", 1) == "of a commit");
+}
+
+TEST_CASE("a free page that a dead process was about to take is not taken for what it was before") {
+  const StoreWorld world;
+  CommitTwo();
+  MustSucceed(BufferCache::WriteAll());
+  // From here on the root is free, which only memory knows, and this process remembers it as root:
+  // so it may not look before the other has died.
+  const CommitOp emptying{.kind = CommitOp::kEmptyDatabase, .database = 1};
+  MustSucceed(CommitChanges({&emptying, 1}, 1));
+  DieAt(FaultPoint::kBufferZero, CommitTwo);
+  RepairVictim();
+  // As a process that remembers nothing.
+  ForgetRoots();
+  CHECK(ReadDatabase(1) == State{{"one", "of a commit"}, {"two", "of a commit"}});
+  CHECK(Store::KeyCount(1) == 2);
+  CHECK(FindFaults() == "");
 }
 
 TEST_CASE("files that a death has left under temporary names go with the next of their kind") {

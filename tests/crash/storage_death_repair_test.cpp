@@ -31,7 +31,7 @@ constexpr FaultPoint kPoints[] = {
     FaultPoint::kLogFlushed,       FaultPoint::kLogRound,    FaultPoint::kBufferRead,
     FaultPoint::kBufferSetValid,   FaultPoint::kBufferWrite, FaultPoint::kBufferFlushLog,
     FaultPoint::kBufferClearDirty, FaultPoint::kBufferEvict, FaultPoint::kBufferUnlink,
-    FaultPoint::kBufferTag,        FaultPoint::kBufferLink};
+    FaultPoint::kBufferTag,        FaultPoint::kBufferLink,  FaultPoint::kBufferZero};
 
 constexpr FaultPoint kRepairPoints[] = {FaultPoint::kRepairVerdict, FaultPoint::kRepairChange,
                                         FaultPoint::kRepairPage,    FaultPoint::kRepairDisarm,
