@@ -275,6 +275,12 @@ void LiveWorld::CheckBank() {
   CHECK(sum == kLiveSum);
 }
 
+void LiveWorld::CheckStore() {
+  const Reply checked = witness_("CHECK");
+  REQUIRE(checked.elements.size() > 1);
+  for (const Reply& fault : checked.elements[1].elements) FAIL_CHECK(fault.text);
+}
+
 void LiveWorld::CheckStalls() {
   const double longest_ms = Percentile(stalls_ms_, 1);
   const double limit_ms = 2000 + 4 * Percentile(control_ms_, 1);
@@ -306,9 +312,7 @@ void LiveWorld::CheckEnd() {
   CHECK(StatOf(witness_, "full_restarts") == 0);
   CHECK(StatOf(witness_, "lwlock_timeouts_on_free_lock") == 0);
   CHECK(witness_("LOCKS").elements.empty());
-  const Reply checked = witness_("CHECK");
-  REQUIRE(checked.elements.size() > 1);
-  for (const Reply& fault : checked.elements[1].elements) FAIL_CHECK(fault.text);
+  CheckStore();
   CHECK(witness_("DBSIZE").integer == static_cast<int64_t>(witness_("KEYS", "*").elements.size()));
   CHECK(witness_("GET", kLiveCounter).text == fmt::to_string(neighbours_[2]->increments()));
   CheckBank();

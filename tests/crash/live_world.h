@@ -65,6 +65,8 @@ class LiveWorld {
   int waited_for() const { return waited_for_; }
   // Nobody waited for longer than 2 s, besides what the machine makes its clients wait anyway.
   void CheckStalls();
+  // All the server's own checks.
+  void CheckStore();
   void Checkpoint() { (void)witness_("BGSAVE"); }
 
  private:
