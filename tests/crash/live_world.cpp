@@ -244,7 +244,11 @@ bool LiveWorld::StrikeInRound(const LiveRound& round, Killer& killer, const std:
   if (dies) {
     ++auxiliary_kills_;
     CHECK(WaitUntil([this] { return AllReplies(); }));
-    CHECK(server_->ChildTitled(round.process) != process);
+    // It may die behind the last reply.
+    CHECK(WaitUntil([&] {
+      const pid_t now = server_->ChildTitled(round.process);
+      return now > 0 && now != process;
+    }));
   }
   CheckAfter(operation, replies_ == sent_.size(), where);
   return dies;
