@@ -3,6 +3,7 @@
 #include <malloc.h>
 
 #include <algorithm>
+#include <array>
 
 #include "base/clock.h"
 #include "base/fault_point.h"
@@ -10,6 +11,7 @@
 #include "conf/shared_settings.h"
 #include "shmem/latch.h"
 #include "shmem/stats.h"
+#include "storage/leaf_hint.h"
 
 namespace warren {
 namespace {
@@ -60,8 +62,23 @@ void ClientConnection::RenewLimits() {
   limits_of_generation_ = SettingsGeneration();
 }
 
+// What the requests that came together will read first is asked for before it is needed. Whether
+// the first arguments are keys, and of this database, is not asked: of those that are not, nothing
+// is in the cache.
+void ClientConnection::LookAhead() {
+  if (looked_at_ > 0) {
+    --looked_at_;
+    return;
+  }
+  if (!parser_.HasMore()) return;
+  std::array<std::string_view, kMostPrefetched> keys;
+  looked_at_ = parser_.PeekKeys(keys);
+  PrefetchLeaves(session_.database(), std::span(keys).first(looked_at_));
+}
+
 void ClientConnection::ExecuteReceived() {
   session_.BeginBatch();
+  looked_at_ = 0;
   while (Open()) {
     RenewSettings();
     // A CONFIG SET of this session has renewed them itself.
@@ -74,6 +91,7 @@ void ClientConnection::ExecuteReceived() {
         session_.reply().Error("ERR " + parser_.error());
         return session_.Close(CloseReason::kProtocol);
       case RequestParser::Outcome::kRequest:
+        LookAhead();
         session_.Execute(parser_.args());
         if (session_.in_transaction()) executed_us_ = MonotonicUs();
     }

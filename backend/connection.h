@@ -24,6 +24,7 @@ class ClientConnection {
   bool Open() const { return session_.close_reason() == CloseReason::kNone; }
   bool OverOutputLimit() const { return session_.reply().overflowed(); }
   void RenewLimits();
+  void LookAhead();
   void ExecuteReceived();
   void Send();
   void SendEarly();
@@ -51,6 +52,7 @@ class ClientConnection {
   uint32_t limits_of_generation_ = 0;  // of the settings
   int64_t executed_us_ = 0;            // MonotonicUs of the last command's end, in a transaction
   bool input_ended_ = false;
+  size_t looked_at_ = 0;  // requests behind the last one that PrefetchLeaves was told of
   bool stalled_ = false;  // the client has taken no replies for a while, though some wait for it
 };
 

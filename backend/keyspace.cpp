@@ -15,6 +15,7 @@
 #include "conf/settings.h"
 #include "shmem/segment.h"
 #include "shmem/stats.h"
+#include "storage/leaf_hint.h"
 
 namespace warren {
 namespace {
@@ -110,8 +111,16 @@ Result<Change::Kind> ModifyKey(Session& session, uint32_t database, std::string_
 constexpr int kFreeTries = 4;
 constexpr size_t kMostKeyLocks = 1000;
 
+// To be called before each of several keys is looked for: asks for the next ones' leaves in time.
+void PrefetchNext(const Session& session, Args keys, size_t i) {
+  if (i % kMostPrefetched != 0) return;
+  const size_t count = std::min(keys.size() - i, kMostPrefetched);
+  PrefetchLeaves(session.database(), keys.subspan(i, count));
+}
+
 Status LookUpEach(Session& session, Args keys, NeedValue need, IndexedReadCallback read) {
   for (size_t i = 0; i < keys.size() && !session.reply().overflowed(); ++i) {
+    if (keys.size() > 1) PrefetchNext(session, keys, i);
     RETURN_IF_ERROR(LookUp(session, keys[i], need,
                            [&](const Current& current, uint64_t) { read(i, current); }));
   }
@@ -135,6 +144,7 @@ Result<bool> TryTogether(Session& session, Args keys, NeedValue need, IndexedRea
   std::vector<LeafStamp> leaves;
   size_t hits = 0;
   for (size_t i = 0; i < keys.size() && !session.reply().overflowed(); ++i) {
+    PrefetchNext(session, keys, i);
     if (!CanExist(keys[i])) {
       read(i, Current{});
       continue;

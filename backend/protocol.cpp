@@ -239,6 +239,30 @@ void RequestParser::TakeShortArguments(const RequestLimits& limits) {
   line_ = scan_ = static_cast<size_t>(at - buffer_);
 }
 
+size_t RequestParser::PeekKeys(std::span<std::string_view> keys) const {
+  const char* const end = buffer_ + end_;
+  const char* at = buffer_ + scan_;
+  for (size_t found = 0; found < keys.size(); ++found) {
+    size_t arguments = 0;
+    const char* argument = BehindShortLength(at, end, &arguments);
+    if (argument == nullptr || *at != '*') return found;
+    std::string_view key;
+    for (size_t i = 0; i < arguments; ++i) {
+      size_t bytes = 0;
+      const char* const line = argument;
+      argument = BehindShortLength(line, end, &bytes);
+      if (argument == nullptr || *line != '$' || static_cast<size_t>(end - argument) < bytes + 2) {
+        return found;
+      }
+      if (i == 1) key = {argument, bytes};
+      argument += bytes + 2;
+    }
+    keys[found] = key;
+    at = argument;
+  }
+  return keys.size();
+}
+
 RequestParser::Outcome RequestParser::NextMultibulk(const RequestLimits& limits) {
   if (arguments_missing_ == kUnknown) {
     const Outcome outcome = ReadCount(limits);

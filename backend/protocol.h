@@ -59,6 +59,12 @@ class RequestParser {
   Args args() const { return args_; }                  // after kRequest: at least one
   const std::string& error() const { return error_; }  // after kError: "Protocol error: ..."
 
+  // After kRequest: the first arguments of the requests behind it, as many as fit into `keys`; only
+  // the next bytes that are whole and have short lengths are understood. How many requests, and in
+  // `keys` one of each: empty if it has no argument.
+  size_t PeekKeys(std::span<std::string_view> keys) const;
+  bool HasMore() const { return scan_ < end_; }  // after kRequest
+
   // Bytes received but not handed out as requests yet.
   size_t PendingBytes() const { return end_ - begin_; }
   size_t Capacity() const { return capacity_; }

@@ -1,8 +1,10 @@
 #include "storage/leaf_hint.h"
 
-#include <span>
+#include <array>
 
+#include "base/check.h"
 #include "base/checksum.h"
+#include "shmem/buffer_cache.h"
 #include "shmem/segment.h"
 
 namespace warren {
@@ -21,6 +23,15 @@ bool LeafHint::IsLeafOf(NodeView page, uint32_t database, std::string_view key) 
   // An empty leaf may have been unlinked, and one that has been is empty for good.
   return page.count() != 0 && CompareKeys(page.Key(0), key) <= 0 &&
          !page.MustMoveRight({SearchTarget::kAt, key});
+}
+
+void PrefetchLeaves(uint32_t database, std::span<const std::string_view> keys) {
+  std::array<PageNo, kMostPrefetched> pages;
+  CHECK(keys.size() <= pages.size());
+  for (size_t i = 0; i < keys.size(); ++i) pages[i] = LeafHint(database, keys[i]).page_no();
+  for (const PageNo page_no : std::span(pages).first(keys.size())) {
+    if (page_no != kNoPage) BufferCache::Prefetch(page_no);
+  }
 }
 
 }  // namespace warren

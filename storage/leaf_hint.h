@@ -16,6 +16,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string_view>
 
 #include "shmem/leaf_hint_table.h"
@@ -40,5 +41,12 @@ class LeafHint {
  private:
   std::atomic<PageNo>& place_;
 };
+
+// Of so many keys at most.
+inline constexpr size_t kMostPrefetched = 16;
+// Has the beginnings of the leaves that the hints name brought into the processor's cache, for one
+// who looks for the keys soon. All hints are looked up before the first is followed: the misses of
+// several go on at once, and most of the time of a search goes into them. The caller holds nothing.
+void PrefetchLeaves(uint32_t database, std::span<const std::string_view> keys);
 
 }  // namespace warren

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -45,6 +46,8 @@ class Feeder {
       const Outcome outcome = parser_.Next(limits_);
       if (outcome == Outcome::kError) parsed_.error = parser_.error();
       if (outcome != Outcome::kRequest) return;
+      std::string_view peeked[3];
+      (void)parser_.PeekKeys(peeked);  // whatever the bytes are, it changes nothing
       parsed_.requests.emplace_back(parser_.args().begin(), parser_.args().end());
     }
   }
@@ -227,6 +230,35 @@ TEST_CASE("many requests in one piece are all found, the last cut one later") {
   feeder.Feed(std::string_view(bytes).substr(bytes.size() - 3));
   REQUIRE(feeder.parsed().requests.size() == 5000);
   CHECK(feeder.parsed().requests[4999] == Request{"SET", "key:4999", "value"});
+}
+
+// What is peeked behind the first request.
+std::vector<std::string> PeekedBehindFirst(const std::string& bytes, size_t most) {
+  RequestParser parser;
+  const std::span<char> space = parser.WritableSpace();
+  REQUIRE(space.size() >= bytes.size());
+  memcpy(space.data(), bytes.data(), bytes.size());
+  parser.Received(bytes.size());
+  REQUIRE(parser.Next({}) == Outcome::kRequest);
+  std::vector<std::string_view> keys(most);
+  const size_t found = parser.PeekKeys(keys);
+  REQUIRE(found <= most);
+  return {keys.begin(), keys.begin() + static_cast<ptrdiff_t>(found)};
+}
+
+TEST_CASE("the keys of the requests behind the present one are seen as far as those are whole") {
+  const std::string ping = Multibulk({"PING"}), get = Multibulk({"GET", "of the get"});
+  const std::string set = Multibulk({"SET", "of the set", "value"});
+  using Keys = std::vector<std::string>;
+  CHECK(PeekedBehindFirst(ping, 4).empty());
+  CHECK(PeekedBehindFirst(ping + get + ping + set, 4) == Keys{"of the get", "", "of the set"});
+  CHECK(PeekedBehindFirst(ping + get + set + get, 2) == Keys{"of the get", "of the set"});
+  CHECK(PeekedBehindFirst("PING\r\n" + set, 4) == Keys{"of the set"});
+  CHECK(PeekedBehindFirst(ping + get + "PING\r\n" + set, 4) == Keys{"of the get"});
+  CHECK(PeekedBehindFirst(ping + get + "*2\r\n$x\r\n", 4) == Keys{"of the get"});
+  for (size_t cut = 1; cut <= set.size(); ++cut) {
+    CHECK(PeekedBehindFirst(ping + get + set.substr(0, set.size() - cut), 4) == Keys{"of the get"});
+  }
 }
 
 TEST_CASE("any bytes end in requests, an error, or a wait for more") {

@@ -1,7 +1,9 @@
 // Does a hint spare the search, and is it never believed?
 #include "storage/leaf_hint.h"
 
+#include <span>
 #include <string>
+#include <vector>
 
 #include "shmem/segment.h"
 #include "shmem/stats.h"
@@ -46,6 +48,22 @@ TEST_CASE("a key that was looked for before is found without the nodes above its
     CHECK(Erase(KeyOf(i)));
     CHECK(Get(KeyOf(i)) == std::nullopt);
     CHECK(Descents() == before);
+  }
+}
+
+TEST_CASE("leaves are prefetched whatever hints and keys are") {
+  StoreWorld world;
+  PutKeys("a");
+  std::vector<std::string> names = {"", "nowhere", std::string(300, 'k')};
+  while (names.size() < kMostPrefetched) names.push_back(KeyOf(static_cast<int>(names.size())));
+  const std::vector<std::string_view> keys(names.begin(), names.end());
+  for (const PageNo page_no : {PageNo{0}, PageNo{3}, PageNo{1'000'000}, kNoPage}) {
+    HintAll(page_no);
+    for (size_t count = 0; count <= keys.size(); ++count) {
+      PrefetchLeaves(0, std::span(keys).first(count));
+    }
+    PrefetchLeaves(3, keys);
+    CHECK(Get(KeyOf(7)) == "a7");
   }
 }
 
