@@ -53,11 +53,14 @@ constexpr LiveOperation kOperations[] = {
 };
 
 constexpr LiveRound kRounds[] = {
-    {"warren: checkpointer", "SET live:v:a @20000", "CHECKPOINT"},
+    {"warren: checkpointer", "CONFIG SET synchronous_commit on;SET live:v:a @20000", "CHECKPOINT"},
     // Expired keys, garbage, and a free end of the file.
     {"warren: vacuum",
      "SET live:v:b value PX 1;SET live:v:c @9000 PX 1;SET live:v:a @3000000;DEL live:v:a",
      "VACUUM"},
+    // So that it finds work: else whoever commits has flushed the log.
+    {"warren: wal writer",
+     "CONFIG SET synchronous_commit off;CONFIG SET wal_writer_delay 1ms;SET live:v:a value", ""},
 };
 
 constexpr NotSwept kNotSwept[] = {

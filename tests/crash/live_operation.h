@@ -23,12 +23,15 @@ struct LiveOperation {
 
 std::span<const LiveOperation> LiveOperations();
 
-// An auxiliary process is killed in a round that a client has asked for; its successor has to serve
-// the request. What the client sees of its keys is the same as when nobody dies.
+// An auxiliary process is killed in a round that a client has asked for, and its successor has to
+// serve the request; or in a round that it makes by itself, beside the neighbours. What the client
+// sees of its keys is the same as when nobody dies. Not among them: the background writer, which
+// finds something to do too rarely (what it does is what the checkpointer does), and the archiver,
+// which touches nothing that others do.
 struct LiveRound {
   std::string_view process;  // its title
   std::string_view setup;
-  std::string_view request;  // answered when such a round has been made
+  std::string_view request;  // answered when such a round has been made; empty: by itself
 };
 
 std::span<const LiveRound> LiveRounds();

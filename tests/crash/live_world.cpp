@@ -194,7 +194,7 @@ bool LiveWorld::Strike(const LiveOperation& operation, Killer& killer, const std
   for (auto& neighbour : neighbours_) AppendTo(stalls_ms_, neighbour->TakeStallsMs());
   killer.Take(victim_pid_, clock_);
   Send(operation);
-  const bool dies = LeadToDeath(killer);
+  const bool dies = LeadToDeath(killer, [this] { return AllReplies(); });
   if (dies) {
     ++kills_;
     (void)AllReplies();  // those that left before the death
@@ -208,8 +208,8 @@ bool LiveWorld::Strike(const LiveOperation& operation, Killer& killer, const std
 
 // What was sent makes the process die where the killer has it die, unless it comes to its end
 // before.
-bool LiveWorld::LeadToDeath(Killer& killer) {
-  if (!killer.Lead([this] { return AllReplies(); }, clock_)) {
+bool LiveWorld::LeadToDeath(Killer& killer, const std::function<bool()>& ended) {
+  if (!killer.Lead(ended, clock_)) {
     ++ended_first_;
     killer.LetGo();
     return false;
@@ -222,12 +222,19 @@ bool LiveWorld::LeadToDeath(Killer& killer) {
   return true;
 }
 
+// Has the round been made?
+std::function<bool()> LiveWorld::EndOf(const LiveRound& round) {
+  if (!round.request.empty()) return [this] { return AllReplies(); };
+  constexpr int64_t kByItselfNs = 200 * kMs;
+  return [until_ns = LiveClock::NowNs() + kByItselfNs] { return LiveClock::NowNs() > until_ns; };
+}
+
 void LiveWorld::LearnRound(const LiveRound& round, Killer& killer) {
   const LiveOperation operation{round.process, round.setup, round.request};
   Prepare(operation);
   killer.Take(server_->ChildTitled(round.process), clock_);
   Send(operation);
-  CHECK_FALSE(killer.Lead([this] { return AllReplies(); }, clock_));
+  CHECK_FALSE(killer.Lead(EndOf(round), clock_));
   killer.LetGo();
   known_[operation.name].after = Look();
 }
@@ -240,7 +247,7 @@ bool LiveWorld::StrikeInRound(const LiveRound& round, Killer& killer, const std:
   REQUIRE(process > 0);
   killer.Take(process, clock_);
   Send(operation);
-  const bool dies = LeadToDeath(killer);
+  const bool dies = LeadToDeath(killer, EndOf(round));
   if (dies) {
     ++auxiliary_kills_;
     CHECK(WaitUntil([this] { return AllReplies(); }));

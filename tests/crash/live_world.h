@@ -7,8 +7,8 @@
 // again, its keys must be as before the operation or as after it (after, if the replies had come),
 // the bank's sum is as ever, and nobody else was disconnected.
 //
-// An auxiliary process is struck in a round that a client waits for. Nobody is disconnected, the
-// client neither: the successor makes the round.
+// An auxiliary process is struck in a round that a client waits for, or in one that it makes by
+// itself. Nobody is disconnected, the client neither: the successor makes the round.
 //
 // All on one thread, but for the neighbours.
 #pragma once
@@ -79,7 +79,8 @@ class LiveWorld {
   void Prepare(const LiveOperation& operation);
   void Send(const LiveOperation& operation);
   bool AllReplies();
-  bool LeadToDeath(Killer& killer);
+  bool LeadToDeath(Killer& killer, const std::function<bool()>& ended);
+  std::function<bool()> EndOf(const LiveRound& round);
   std::string Look();
   int CountSleepers();
   void CheckAfter(const LiveOperation& operation, bool replied, const std::string& where);
