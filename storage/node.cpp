@@ -105,21 +105,40 @@ void Compact(std::byte* page) {
 
 }  // namespace
 
-uint32_t NodeView::LowerBound(std::string_view key) const {
-  const uint32_t first = FirstKeySlot();
-  const uint32_t prefix = header().prefix_bytes;
-  const uint32_t head = HeadOfKey(key, prefix);
-  uint32_t low = first;
+// The first slot from `low` on whose head is not less. Without a branch that the processor would
+// guess wrong every other time.
+uint32_t NodeView::LowerBoundOfHead(uint32_t low, uint32_t head) const {
+  if (low >= count()) return low;
+  uint32_t left = count() - low;
+  while (left > 1) {
+    const uint32_t half = left / 2;
+    low += half * static_cast<uint32_t>(Head(low + half - 1) < head);
+    left -= half;
+  }
+  return low + static_cast<uint32_t>(Head(low) < head);
+}
+
+// The first slot from `low` on, the first one of that head, whose key is not less.
+uint32_t NodeView::LowerBoundWithin(uint32_t low, uint32_t head, std::string_view key) const {
   uint32_t high = count();
-  while (low < high) {
+  // Mostly no other key has the head.
+  if (low >= high || Head(low) != head || CompareKeys(Key(low), key) >= 0) return low;
+  for (++low; low < high;) {
     const uint32_t middle = (low + high) / 2;
-    const uint32_t there = Head(middle);
-    if (there == head ? CompareKeys(Key(middle), key) < 0 : there < head) {
+    if (Head(middle) == head && CompareKeys(Key(middle), key) < 0) {
       low = middle + 1;
     } else {
       high = middle;
     }
   }
+  return low;
+}
+
+uint32_t NodeView::LowerBound(std::string_view key) const {
+  const uint32_t first = FirstKeySlot();
+  const uint32_t prefix = header().prefix_bytes;
+  const uint32_t head = HeadOfKey(key, prefix);
+  const uint32_t low = LowerBoundWithin(LowerBoundOfHead(first, head), head, key);
   if (count() <= first || prefix == 0) return low;
   // Heads mean something only for a key that has the prefix; another one lies before or behind all.
   // Asked last, of the cell that is looked at next anyway.

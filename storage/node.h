@@ -184,6 +184,9 @@ class NodeView {
   std::optional<std::string_view> FindFault() const;
 
  private:
+  uint32_t LowerBoundOfHead(uint32_t low, uint32_t head) const;
+  uint32_t LowerBoundWithin(uint32_t low, uint32_t head, std::string_view key) const;
+
   const std::byte* page_;
 };
 
