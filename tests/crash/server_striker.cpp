@@ -12,8 +12,12 @@ namespace {
 constexpr unsigned kMostGapMs = 160;
 constexpr unsigned kMostStopMs = 400;
 constexpr size_t kMostStopped = 3;
+constexpr Milliseconds kMonitorSpared(1000);
 
 bool IsBackend(pid_t pid) { return CommandLineOf(pid).find("backend") != std::string::npos; }
+bool IsMonitor(pid_t pid) {
+  return CommandLineOf(pid).find("process monitor") != std::string::npos;
+}
 
 // Running, or in the middle of a system call of the disk: in the midst of something, most likely.
 bool IsBusy(pid_t pid) {
@@ -37,7 +41,7 @@ Striker::Striker(const Server& server, uint64_t seed) : server_(server), random_
     if (point.elements.size() < 2) continue;
     const std::string& name = point.elements[1].text;
     // Two deaths in the repair of one process make all start over, as they should.
-    if (!name.starts_with("repair_")) points_.push_back(name);
+    if (!name.starts_with("repair_") && !name.starts_with("incident_")) points_.push_back(name);
   }
   connection_.Close();
 }
@@ -66,12 +70,23 @@ void Striker::StrikeFor(Milliseconds duration) {
   connection_.Close();
 }
 
+// It begins with what the former one was killed at: see above.
+void Striker::SpareNewMonitor(std::vector<pid_t>& pids) {
+  const auto monitor = std::ranges::find_if(pids, IsMonitor);
+  if (monitor == pids.end()) return;
+  const auto now = std::chrono::steady_clock::now();
+  if (*monitor != monitor_) monitor_spared_until_ = now + kMonitorSpared;
+  monitor_ = *monitor;
+  if (now < monitor_spared_until_) pids.erase(monitor);
+}
+
 // Half of the time an auxiliary process: there are fewer of them. Half of the time one that is
 // busy, if there is any.
 pid_t Striker::Choose() {
   std::vector<pid_t> pids = ChildrenOf(server_.pid());
   const bool backend = random_() % 2 == 0;
   std::erase_if(pids, [&](pid_t pid) { return IsBackend(pid) != backend; });
+  SpareNewMonitor(pids);
   if (random_() % 2 == 0 && std::ranges::any_of(pids, IsBusy)) {
     std::erase_if(pids, [](pid_t pid) { return !IsBusy(pid); });
   }

@@ -44,6 +44,7 @@ class Striker {
   void Strike();
   void StrikeAtPoint();
   Reply Ask(const std::vector<std::string>& words);
+  void SpareNewMonitor(std::vector<pid_t>& pids);
   pid_t Choose();
   void EndStops(bool all);
 
@@ -52,6 +53,8 @@ class Striker {
   Connection connection_;  // whose backend may be struck, too
   std::vector<std::string> points_;
   std::deque<Stopped> stopped_;
+  pid_t monitor_ = 0;
+  std::chrono::steady_clock::time_point monitor_spared_until_;
   StrikerCounts counts_;
 };
 
