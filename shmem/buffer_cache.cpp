@@ -232,13 +232,13 @@ Result<ExclusivePage> BufferCache::GetExclusive(PageNo page_no) {
   return ExclusivePage(buffer, page_no, g_buffer_pool.Page(buffer));
 }
 
-Result<ExclusivePage> BufferCache::GetNew(PageNo page_no) {
+Result<ExclusivePage> BufferCache::GetNew(PageNo page_no, Lsn lsn) {
   ASSIGN_OR_RETURN(const BufferIndex buffer, LockBufferOf(page_no));
-  MakeZero(buffer);
+  MakeZero(buffer, lsn);
   return ExclusivePage(buffer, page_no, g_buffer_pool.Page(buffer));
 }
 
-Result<ExclusivePage> BufferCache::TryGetNew(PageNo page_no) NO_THREAD_SAFETY_ANALYSIS {
+Result<ExclusivePage> BufferCache::TryGetNew(PageNo page_no, Lsn lsn) NO_THREAD_SAFETY_ANALYSIS {
   for (;;) {
     BufferIndex buffer = FindBuffer(page_no);
     if (buffer == kNoBuffer) {
@@ -251,7 +251,7 @@ Result<ExclusivePage> BufferCache::TryGetNew(PageNo page_no) NO_THREAD_SAFETY_AN
         continue;
       }
     }
-    MakeZero(buffer);
+    MakeZero(buffer, lsn);
     return ExclusivePage(buffer, page_no, g_buffer_pool.Page(buffer));
   }
 }

@@ -133,10 +133,11 @@ class BufferCache {
   static void Prefetch(PageNo page_no);
 
   // For a page whose old content does not matter (just allocated, perhaps still cached from a
-  // former life): not read, bytes all zero, dirty.
-  static Result<ExclusivePage> GetNew(PageNo page_no);
+  // former life): not read, bytes all zero but the LSN, dirty. `lsn`: the page does not reach the
+  // file before the log has been flushed up to there; not before the record that freed the page.
+  static Result<ExclusivePage> GetNew(PageNo page_no, Lsn lsn);
   // The same without ever sleeping for the content lock: not held if somebody has the page locked.
-  static Result<ExclusivePage> TryGetNew(PageNo page_no);
+  static Result<ExclusivePage> TryGetNew(PageNo page_no, Lsn lsn);
 
   // Background writer: looks at up to `look_at` buffers ahead of the clock hand and writes dirty
   // ones that are due for eviction, at most `write_at_most`. Returns how many were written.

@@ -63,7 +63,7 @@ Status ReadIn(BufferIndex buffer) {
   return {};
 }
 
-void MakeZero(BufferIndex buffer) noexcept {
+void MakeZero(BufferIndex buffer, Lsn lsn) noexcept {
   BufferDescriptor& descriptor = g_buffer_pool.descriptors[buffer];
   DCHECK(HoldsExclusive(g_buffer_pool.content_locks[buffer]));
   const BufferState state = descriptor.Load();
@@ -72,7 +72,12 @@ void MakeZero(BufferIndex buffer) noexcept {
   // taken for nothing.
   if (state.valid()) StoreBefore(descriptor.state, state.WithDirty().word());
   FAULT_POINT(kBufferZero);
-  std::memset(g_buffer_pool.Page(buffer), 0, kPageBytes);
+  std::byte* const page = g_buffer_pool.Page(buffer);
+  // First: not even a part of the zeros may be written out before the log says that the page is
+  // free. If that is lost with the log, what the page was is needed again.
+  std::atomic_ref<Lsn>(*reinterpret_cast<Lsn*>(page)).store(lsn, std::memory_order_relaxed);
+  std::atomic_signal_fence(std::memory_order_seq_cst);
+  std::memset(page + sizeof lsn, 0, kPageBytes - sizeof lsn);
   StoreAfter(descriptor.state, state.WithValid().WithDirty().word());
 }
 

@@ -17,8 +17,9 @@ void SetBufferLogFlush(Status (*flush_log)(Lsn lsn));
 // partition lock. After a failure it is still tagged, not valid: the next one tries again.
 Status ReadIn(BufferIndex buffer);
 
-// Makes a tagged or valid buffer the page of all zeros, dirty. The caller holds it exclusively.
-void MakeZero(BufferIndex buffer) noexcept;
+// Makes a tagged or valid buffer a page of zeros but for its LSN, dirty. The caller holds it
+// exclusively.
+void MakeZero(BufferIndex buffer, Lsn lsn) noexcept;
 
 // Writes a dirty buffer out (log first) and makes it clean; nothing if it is not dirty. The caller
 // holds it (shared is enough) and no partition lock. After a failure it is still dirty.

@@ -228,6 +228,13 @@ Status LogEnd(Proc& proc, Lsn first, const std::vector<uint32_t>& ended, Wait wa
   return {};
 }
 
+// What is left to do behind the commit point. An exception (there is no memory) ends the process:
+// the repair then makes the changes, while their locks are still held.
+Status Complete(const std::vector<LoggedChange>& changes, int64_t now_ms, Lsn first) noexcept {
+  RETURN_IF_ERROR(MakeAll(changes, now_ms));
+  return LogEnd(ProcArray::Self(), first, DatabasesOf(changes), Wait::kForRoom);
+}
+
 }  // namespace
 
 Status CommitChanges(std::span<const CommitOp> ops, int64_t now_ms) {
@@ -244,8 +251,7 @@ Status CommitChanges(std::span<const CommitOp> ops, int64_t now_ms) {
   RETURN_IF_ERROR(reserve.Take(NeedOf(changes)));
   ASSIGN_OR_RETURN(const CommitPlace place, CommitLogger(now_ms).Log(changes));
   chains.Keep();
-  RETURN_IF_ERROR(MakeAll(changes, now_ms));
-  return LogEnd(ProcArray::Self(), place.first, DatabasesOf(changes), Wait::kForRoom);
+  return Complete(changes, now_ms, place.first);
 }
 
 namespace {

@@ -68,7 +68,8 @@ void RestoreBeforeImage(const MiniTransactionArea& area, size_t i, std::byte* pa
   const MiniTransactionArea::Page& entry = area.pages[i];
   if (entry.before == MiniTransactionArea::Before::kFilled) return;
   if (entry.before == MiniTransactionArea::Before::kZero) {
-    std::memset(page, 0, kPageBytes);
+    // As it was got: its LSN keeps it from the file until the log says that it is free.
+    std::memset(page + sizeof(Lsn), 0, kPageBytes - sizeof(Lsn));
     return;
   }
   const std::byte* image = area.images.data() + entry.image_offset;

@@ -26,7 +26,9 @@ Result<size_t> TryFreePages(MapPages& maps, PageNo near, std::span<ExclusivePage
   for (PageNo from = 0; count < pages.size();) {
     const auto found = FreePageInFile(maps.MapOf(near), MapPageOf(near), from);
     if (!found.has_value()) break;
-    Result<ExclusivePage> page = BufferCache::TryGetNew(*found);
+    // What freed the page has changed its map page, too.
+    const Lsn freed_by = maps.MapOf(near).page.lsn;
+    Result<ExclusivePage> page = BufferCache::TryGetNew(*found, freed_by);
     if (!page.ok() && count > 0) break;  // no buffer for one more
     if (!page.ok()) return std::move(page).error();
     if (page->held()) pages[count++] = std::move(*page);

@@ -105,7 +105,7 @@ class Redoer {
     DataFile& file = DataFile::Get();
     if (ref.page_no >= file.page_count()) RETURN_IF_ERROR(file.GrowTo(ref.page_no + 1));
     if (ref.role == PageRole::kNewPage || !image.empty()) {
-      ASSIGN_OR_RETURN(ExclusivePage page, BufferCache::GetNew(ref.page_no));
+      ASSIGN_OR_RETURN(ExclusivePage page, BufferCache::GetNew(ref.page_no, lsn));
       if (!image.empty()) InstallImage(image, page.bytes());
       ApplyRecord(view, ref, page.bytes(), lsn);
       unreadable_.erase(ref.page_no);

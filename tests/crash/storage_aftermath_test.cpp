@@ -1,8 +1,8 @@
 // What a dead process has left to others to finish: is it finished, whoever comes next?
 //
 // A cut of the data file whose record is in the log, a sync of the data file that had something to
-// report, a commit that can't be finished at once, a free page that it was about to take, files
-// under temporary names.
+// report, a commit that can't be finished at once, a free page that it was about to take or has
+// zeroed, files under temporary names.
 #include <doctest/doctest.h>
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -15,6 +15,8 @@
 #include <vector>
 
 #include "base/file.h"
+#include "shmem/buffer_io.h"
+#include "shmem/buffer_mapping.h"
 #include "storage/commit.h"
 #include "storage/control_file.h"
 #include "storage/reclaim.h"
@@ -301,6 +303,52 @@ TEST_CASE("a free page that a dead process was about to take is not taken for wh
   ForgetRoots();
   CHECK(ReadDatabase(1) == State{{"one", "of a commit"}, {"two", "of a commit"}});
   CHECK(Store::KeyCount(1) == 2);
+  CHECK(FindFaults() == "");
+}
+
+TEST_CASE("a free page that a dead process has zeroed reaches the file behind what freed it") {
+  const State both = {{"one", "of a commit"}, {"two", "of a commit"}};
+  StoreWorld world;
+  CommitTwo();
+  MustSucceed(Checkpoint());
+  const Result<CatalogEntry> entry = ReadCatalogEntry(1);
+  REQUIRE(entry.ok());
+  const CommitOp emptying{.kind = CommitOp::kEmptyDatabase, .database = 1};
+  MustSucceed(CommitChanges({&emptying, 1}, 1));
+  DieAt(FaultPoint::kChangeArm, [] { Put("another", "value", 1); });
+  RepairVictim();
+  REQUIRE(Wal::FlushPosition() < Wal::InsertPosition());
+  {
+    const Result<SharedPage> page = BufferCache::GetShared(entry->root);
+    REQUIRE(page.ok());
+    REQUIRE(page->As<PageHeader>().type == PageType::kNone);
+    MustSucceed(WriteOut(FindBuffer(entry->root), StatId::kBufferWritesBackground));
+  }
+  // All of memory is lost, and what of the log was there alone.
+  world.Stop();
+  world.Start();
+  REQUIRE(FindFaults() == "");
+  const State found = ReadDatabase(1);
+  CHECK((found.empty() || found == both));
+}
+
+TEST_CASE("a commit that runs out of memory behind its commit point is finished by the repair") {
+  const StoreWorld world;
+  Child victim([] {
+    StoreWorld::BecomeProcess(kVictimSlot);
+    SetFaultAction(FaultPoint::kCommitEnd,
+                   [](FaultPoint, void*) -> Status { throw std::bad_alloc(); });
+    try {
+      CommitTwo();
+    } catch (const std::bad_alloc&) {
+    }
+    return true;
+  });
+  CHECK(WIFSIGNALED(victim.Wait()));
+  Segment::Procs()[kVictimSlot].life = ProcLife::kDead;
+  RepairVictim();
+  CHECK(ReadDatabase(1) == State{{"one", "of a commit"}, {"two", "of a commit"}});
+  CHECK(ReadCommitStamp(1).settled());
   CHECK(FindFaults() == "");
 }
 

@@ -92,7 +92,7 @@ TEST_CASE("random reads and writes in a cache far smaller than the data agree wi
         model[page_no] = step;
         break;
       case 1: {
-        Result<ExclusivePage> page = BufferCache::GetNew(page_no);
+        Result<ExclusivePage> page = BufferCache::GetNew(page_no, 0);
         REQUIRE(page.ok());
         REQUIRE(page->As<TestPage>().Zero());
         Write(*page, step);
@@ -128,7 +128,7 @@ TEST_CASE("a new page is all zero even if its former life is still in memory") {
   CacheWorld world;
   Put(8, 1);
   {
-    Result<ExclusivePage> page = BufferCache::GetNew(8);
+    Result<ExclusivePage> page = BufferCache::GetNew(8, 0);
     REQUIRE(page.ok());
     CHECK(page->As<TestPage>().Zero());
   }
