@@ -63,7 +63,8 @@ void Striker::StrikeFor(Milliseconds duration) {
   while (std::chrono::steady_clock::now() < end) {
     poll(nullptr, 0, static_cast<int>(1 + random_() % kMostGapMs));
     EndStops(/*all=*/false);
-    random_() % 3 == 0 ? StrikeAtPoint() : Strike();
+    // Who is stopped may hold what the request needs, and goes on only when this thread says so.
+    random_() % 3 == 0 && stopped_.empty() ? StrikeAtPoint() : Strike();
   }
   EndStops(/*all=*/true);
   (void)WaitUntil([&] { return !Ask({"FAULT", "CLEAR"}).closed(); });
