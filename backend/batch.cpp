@@ -54,7 +54,7 @@ Status RunOnce(Session& session, const WantedLocks& wanted, uint64_t max_bytes,
 Status CommitOnce(Session& session, const WantedLocks& wanted, std::span<const CommitOp> ops) {
   const LockRelease release;
   RETURN_IF_ERROR(TakeLocks(session, wanted));
-  return CommitChanges(ops, session.now_ms());
+  return CommitHoldingLocks(ops, session.now_ms());
 }
 
 }  // namespace

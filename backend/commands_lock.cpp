@@ -6,6 +6,7 @@
 #include "backend/arguments.h"
 #include "base/ascii.h"
 #include "base/clock.h"
+#include "base/fault_point.h"
 #include "conf/settings.h"
 #include "shmem/lock_table.h"
 #include "shmem/segment.h"
@@ -76,30 +77,32 @@ Result<uint64_t> TokenOfGrant(const LockRequest& request, TxLockMode before) {
   const uint64_t known = LockTable::Token(request.tag);
   if (known != 0 && LockTable::Held(request.tag) == before) return known;
   // After the grant, or an earlier holder could have the larger one.
-  ASSIGN_OR_RETURN(const uint64_t token, NextFencingToken());
-  LockTable::SetToken(request.tag, token);
-  return token;
+  return NextFencingToken();
 }
 
 Status TakeLock(Session& session, Args args, MayWait may_wait) {
   ASSIGN_OR_RETURN(LockRequest request, ParseRequest(session, args, may_wait));
   if (may_wait == MayWait::kNo) request.timeout_ms = 0;
-  const TxLockMode before = LockTable::Held(request.tag);
-  ASSIGN_OR_RETURN(const bool granted, Await(session, request));
-  if (!granted) {
-    session.reply().Null();
+  for (;;) {
+    const TxLockMode before = LockTable::Held(request.tag);
+    ASSIGN_OR_RETURN(const bool granted, Await(session, request));
+    if (!granted) {
+      session.reply().Null();
+      return {};
+    }
+    FAULT_POINT(kLockGranted);
+    Result<uint64_t> token = TokenOfGrant(request, before);
+    if (!token.ok()) {
+      if (request.scope == LockScope::kSession) LockTable::Unlock(request.tag);
+      return std::move(token).error();
+    }
+    std::optional<int64_t> lapse_us;
+    if (request.ttl_ms > 0) lapse_us = WallClockUs() + request.ttl_ms * 1000;
+    // One's own that had lapsed may have been taken away meanwhile.
+    if (!LockTable::Renew(request.tag, *token, lapse_us)) continue;
+    session.reply().Integer(static_cast<int64_t>(*token));
     return {};
   }
-  Result<uint64_t> token = TokenOfGrant(request, before);
-  if (!token.ok()) {
-    if (request.scope == LockScope::kSession) LockTable::Unlock(request.tag);
-    return std::move(token).error();
-  }
-  if (request.ttl_ms > 0) {
-    LockTable::SetExpiry(request.tag, WallClockUs() + request.ttl_ms * 1000);
-  }
-  session.reply().Integer(static_cast<int64_t>(*token));
-  return {};
 }
 
 // -- LOCKS

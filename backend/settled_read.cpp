@@ -70,6 +70,12 @@ Status TryUndivided(uint32_t database, FunctionRef<Status()> read) {
   return {};
 }
 
+// Given back whatever becomes of the read.
+struct ReadLock {
+  LockTag tag;
+  ~ReadLock() { LockTable::Unlock(tag); }
+};
+
 // One call while nobody may write.
 Status TryLocked(const LockWait& wait, uint32_t database, FunctionRef<Status()> read) {
   LockWait queue = wait;
@@ -83,9 +89,8 @@ Status TryLocked(const LockWait& wait, uint32_t database, FunctionRef<Status()> 
     if (in_vain) return Error{ErrorCode::kConflict, {}};
     return locked;
   }
-  Status status = read();
-  LockTable::Unlock(tag);
-  return status;
+  const ReadLock held{tag};
+  return read();
 }
 
 }  // namespace

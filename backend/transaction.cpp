@@ -6,11 +6,21 @@
 
 #include "backend/settled_read.h"
 #include "base/check.h"
+#include "base/log.h"
 #include "base/seeded_bug.h"
+#include "shmem/proc.h"
 #include "shmem/stats.h"
-#include "storage/commit.h"
 
 namespace warren {
+
+Status CommitHoldingLocks(std::span<const CommitOp> ops, int64_t now_ms) {
+  Status status = CommitChanges(ops, now_ms);
+  if (!status.ok() && ProcArray::Self().commit_lsn.load() != 0) {
+    log::Error("a commit cannot be completed: {}", status.error().message);
+    ProcArray::AbortDeclaredClean();
+  }
+  return status;
+}
 namespace {
 
 // What a change costs beside key and value: its node, two heap headers, a lock.
@@ -287,7 +297,7 @@ Status Transaction::Commit() {
                    .expire_at_ms = pending.expire_at_ms});
   }
   Status status;
-  if (!ops.empty()) status = CommitChanges(ops, now_ms_);
+  if (!ops.empty()) status = CommitHoldingLocks(ops, now_ms_);
   End(status.ok() ? StatId::kTransactionsCommitted : StatId::kTransactionsRolledBack);
   return status;
 }

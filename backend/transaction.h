@@ -26,6 +26,7 @@
 #include <memory>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -36,9 +37,15 @@
 #include "base/result.h"
 #include "shmem/lock_table.h"
 #include "shmem/stats.h"
+#include "storage/commit.h"
 #include "storage/store.h"
 
 namespace warren {
+
+// CommitChanges, for one who holds the locks of what it changes. If it can't be completed behind
+// its commit point (the storage has failed), the process ends with the locks held: nobody sees a
+// half, and the repair finishes it, or the next start.
+Status CommitHoldingLocks(std::span<const CommitOp> ops, int64_t now_ms);
 
 struct TransactionOptions {
   bool read_only = false;

@@ -424,27 +424,29 @@ void LockTable::ReleaseAll(LockScope scope) {
   if (scope == LockScope::kTransaction) t_has_age = false;
 }
 
-void LockTable::SetToken(const LockTag& tag, uint64_t token) {
-  OwnLock* const held = FindHeld(PlaceOf(tag), tag);
-  if (held == nullptr) return;
-  held->token = token;
-  const ExclusiveLock lock(PartitionLock(held->place.partition()));
-  if (IsStillOwn(*held)) EntryAt(held->entry).token.store(token, std::memory_order_relaxed);
-}
-
 uint64_t LockTable::Token(const LockTag& tag) {
   const OwnLock* const held = FindHeld(PlaceOf(tag), tag);
   return held != nullptr ? held->token : 0;
 }
 
-void LockTable::SetExpiry(const LockTag& tag, int64_t at_us) {
+// Under one lock: else it may lapse and be taken between a look and the store.
+bool LockTable::Renew(const LockTag& tag, uint64_t token, std::optional<int64_t> lapse_us) {
   OwnLock* const held = FindHeld(PlaceOf(tag), tag);
-  if (held == nullptr) return;
-  const ExclusiveLock lock(PartitionLock(held->place.partition()));
-  if (!IsStillOwn(*held)) return;
-  held->expiry_us = at_us;
-  EntryAt(held->entry).expiry_us = at_us;
-  WakeWaiters(held->place, tag);  // they know by now when to look again
+  if (held == nullptr) return false;
+  const LockPlace place = held->place;
+  {
+    const ExclusiveLock lock(PartitionLock(place.partition()));
+    if (IsStillOwn(*held)) {
+      LockEntry& entry = EntryAt(held->entry);
+      held->token = token;
+      entry.token.store(token, std::memory_order_relaxed);
+      if (lapse_us) held->expiry_us = entry.expiry_us = *lapse_us;
+      if (lapse_us) WakeWaiters(place, tag);  // they know by now when to look again
+      return true;
+    }
+  }
+  t_held.Remove(*held);
+  return false;
 }
 
 void LockTable::BeginTransaction() {

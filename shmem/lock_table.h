@@ -19,6 +19,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -96,11 +97,11 @@ class LockTable {
 
   // -- Advisory locks only.
   // The token of the grant: larger than that of any earlier grant of any name, also of a former
-  // life of the server. Set once by the holder, after it was granted.
-  static void SetToken(const LockTag& tag, uint64_t token);
+  // life of the server.
   static uint64_t Token(const LockTag& tag);  // 0: not held
-  // From `at_us` (WallClockUs) on anybody who wants the lock takes it away; 0: never.
-  static void SetExpiry(const LockTag& tag, int64_t at_us);
+  // Sets the token, and when the lock lapses (WallClockUs; 0: never; nothing: as it was): from then
+  // on anybody who wants it takes it away. False: somebody has done so, it is not held.
+  static bool Renew(const LockTag& tag, uint64_t token, std::optional<int64_t> lapse_us);
 
   // -- The age of this process's transaction, for choosing who gives way in a deadlock: begins a
   // new one. Whoever never calls it is as old as its last wait.

@@ -86,14 +86,20 @@ class CommitLogger {
 
   // The commit point, if it succeeds; nothing has happened if not.
   Result<CommitPlace> Log(const std::vector<LoggedChange>& changes) {
-    Status status = LogAll(changes);
-    if (status.ok()) return place_;
-    // Chunks without a commit record mean nothing.
-    StoreAfter(proc_.commit_lsn, Lsn{0});
-    return std::move(status).error();
+    const ChunksForgotten guard{*this};
+    RETURN_IF_ERROR(LogAll(changes));
+    return place_;
   }
 
  private:
+  // Chunks without a commit record mean nothing, whether an error or an exception ended them.
+  struct ChunksForgotten {
+    CommitLogger& logger;
+    ~ChunksForgotten() {
+      if (!logger.committed_) StoreAfter(logger.proc_.commit_lsn, Lsn{0});
+    }
+  };
+
   Status LogAll(const std::vector<LoggedChange>& changes) {
     for (const LoggedChange& change : changes) {
       if (encoder_.Add(change)) continue;
@@ -102,7 +108,9 @@ class CommitLogger {
       encoder_.Next();
       CHECK(encoder_.Add(change));
     }
-    return Insert(kCommit, DatabasesOf(changes));
+    RETURN_IF_ERROR(Insert(kCommit, DatabasesOf(changes)));
+    committed_ = true;
+    return {};
   }
 
   Status Insert(StorageWalType type, const std::vector<uint32_t>& begun) {
@@ -130,6 +138,7 @@ class CommitLogger {
   Proc& proc_ = ProcArray::Self();
   CommitEncoder encoder_;
   CommitPlace place_;
+  bool committed_ = false;
 };
 
 // -- Behind the commit point: nothing may be given up.
@@ -203,7 +212,11 @@ Status MakeAll(const std::vector<LoggedChange>& changes, int64_t now_ms) {
 Result<WalInsertion> BeginSurely(size_t body_bytes) {
   for (Patience patience;;) {
     Result<WalInsertion> insertion = WalInsertion::Begin(body_bytes);
-    if (insertion.ok() || !MayPass(insertion.error())) return insertion;
+    if (insertion.ok()) return insertion;
+    if (!MayPass(insertion.error())) {
+      if (!StorageHasFailed()) DeclareLogFailed(EIO);
+      return insertion;
+    }
     RETURN_IF_ERROR(patience.Wait(insertion.error()));
   }
 }

@@ -89,7 +89,7 @@ bool DiesAt(const Doom& doom) {
   REQUIRE(TryLocked(KeyTag(0, "mine"), Mode::kX));
   REQUIRE(TryLocked(KeyTag(0, "shared"), Mode::kS));
   REQUIRE(TryLocked(AdvisoryTag("expired"), Mode::kX, LockScope::kSession));
-  LockTable::SetExpiry(AdvisoryTag("expired"), 1);
+  REQUIRE(LockTable::Renew(AdvisoryTag("expired"), LockTable::Token(AdvisoryTag("expired")), 1));
   Child victim([&] { return DoEverything(doom); });
   REQUIRE(WaitFor([] { return LockTable::EntryCount() == 5; }));
   Waiter first(2, KeyTag(0, "hot"), Mode::kS);

@@ -281,7 +281,7 @@ TEST_CASE("a waiter gets an advisory lock when the holder's time has come") {
   });
   REQUIRE(WaitUntilWaiting(1));
   // Set when the other one waits already, for a time that is still to come.
-  LockTable::SetExpiry(tag, WallClockUs() + 20'000);
+  REQUIRE(LockTable::Renew(tag, LockTable::Token(tag), WallClockUs() + 20'000));
   CHECK(child.Succeeded());
   CHECK(!LockTable::Unlock(tag));
 }

@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 #include <signal.h>
 
+#include <chrono>
 #include <map>
 #include <string>
 #include <vector>
@@ -209,6 +210,25 @@ TEST_CASE("taking a lock again renews its time to live") {
   CHECK(Token(a("LOCK", "name", "TTL", "1")) == token);
   CHECK(Token(b("LOCK", "name", "TIMEOUT", "20000")) > token);
   CHECK(a("UNLOCK", "name").integer == 0);
+}
+
+TEST_CASE("one's own lock that has lapsed is not renewed once somebody else has taken it") {
+  Server server({"--fault_points", "yes"});
+  Connection a = server.Connect(), b = server.Connect();
+  const int64_t first = Token(a("LOCK", "name", "TTL", "1"));
+  const auto lapsed = std::chrono::steady_clock::now() + std::chrono::milliseconds(5);
+  REQUIRE(WaitUntil([&] { return std::chrono::steady_clock::now() > lapsed; }));
+  CHECK(server.Command("FAULT", "SET", "lock_granted", "hang", "TIMES", "1").ok());
+  a.SendRaw("LOCK name TTL 60000\r\n");
+  CHECK(WaitUntil([&] { return server.LogContains("fault point lock_granted: hang"); }));
+  const int64_t taken = Token(b("LOCK", "name"));
+  CHECK(taken > first);
+  CHECK_FALSE(server.Command("FAULT", "CLEAR").is_error());
+  CHECK(WaitForWaiters(server, 1));
+  CHECK(Token(b("UNLOCK", "name")) == 1);
+  CHECK(Token(a.Receive()) > taken);
+  CHECK(Token(a("UNLOCK", "name")) == 1);
+  CHECK(NoLocks(server));
 }
 
 TEST_CASE("tokens go on growing after a shutdown and after a crash") {

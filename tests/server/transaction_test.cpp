@@ -393,6 +393,19 @@ TEST_CASE("a session that ends while it waits for a lock leaves none behind") {
   CHECK(NoLockIsLeft(server));
 }
 
+TEST_CASE("a commit that can't be completed ends its process, and nobody sees a half of it") {
+  Server server({"--fault_points", "yes"});
+  Connection a = server.Connect(), b = server.Connect();
+  CHECK(a("SET", "k", "value").ok());
+  CHECK(b("FAULT", "SET", "commit_change", "error", "TIMES", "1", "AFTER", "1").ok());
+  CHECK(a("MOVE", "k", "1").closed());
+  CHECK(b("GET", "k").nil());
+  CHECK(b("SELECT", "1").ok());
+  CHECK(b("GET", "k").text == "value");
+  CHECK(NoLockIsLeft(server));
+  CHECK(server.LogContains("a commit cannot be completed"));
+}
+
 TEST_CASE("a fast shutdown ends transactions and waits, and keeps nothing of the former") {
   Server server;
   CHECK(server.Command("SET", "kept", "1").ok());

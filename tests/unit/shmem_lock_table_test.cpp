@@ -378,7 +378,7 @@ TEST_CASE("a snapshot names tag and modes and whom a waiter waits for") {
   const LockTableWorld world;
   const std::string long_name(300, 'n');
   REQUIRE(TryLocked(AdvisoryTag(long_name), Mode::kX, kSession));
-  LockTable::SetToken(AdvisoryTag(long_name), 42);
+  REQUIRE(LockTable::Renew(AdvisoryTag(long_name), 42, std::nullopt));
   CHECK(LockTable::Token(AdvisoryTag(long_name)) == 42);
   Child child([&] {
     LockTableWorld::BecomeChild(1);
@@ -470,11 +470,11 @@ TEST_CASE("an advisory grant whose time has come is taken away by whoever wants 
   const LockTableWorld world;
   const LockTag tag = AdvisoryTag("name");
   REQUIRE(TryLocked(tag, Mode::kX, kSession));
-  LockTable::SetToken(tag, 7);
-  LockTable::SetExpiry(tag, WallClockUs() + 3'600'000'000);
+  REQUIRE(LockTable::Renew(tag, 7, std::nullopt));
+  REQUIRE(LockTable::Renew(tag, LockTable::Token(tag), WallClockUs() + 3'600'000'000));
   CHECK(!InChild([&] { return TryLocked(tag, Mode::kX); }));
   CHECK(LockTable::Held(tag) == Mode::kX);
-  LockTable::SetExpiry(tag, WallClockUs() - 1);
+  REQUIRE(LockTable::Renew(tag, LockTable::Token(tag), WallClockUs() - 1));
   CHECK(LockTable::Held(tag) == Mode::kX);  // nobody has wanted it yet
   CHECK(LockTable::Token(tag) == 7);
   CHECK(InChild([&] { return TryLocked(tag, Mode::kX); }));
@@ -489,7 +489,7 @@ TEST_CASE("a former holder does not give back what its entry has become since") 
   const LockTableWorld world(256);
   const LockTag tag = AdvisoryTag("name");
   REQUIRE(TryLocked(tag, Mode::kX, kSession));
-  LockTable::SetExpiry(tag, 1);
+  REQUIRE(LockTable::Renew(tag, LockTable::Token(tag), 1));
   Child child([&] {
     LockTableWorld::BecomeChild(1);
     if (!TryLocked(tag, Mode::kX)) return false;
@@ -504,8 +504,7 @@ TEST_CASE("a former holder does not give back what its entry has become since") 
   CHECK(!LockTable::Unlock(tag));
   LockTable::ReleaseAll(kSession);
   CHECK(Entries() == 1);
-  LockTable::SetExpiry(tag, 1);
-  LockTable::SetToken(tag, 9);
+  CHECK_FALSE(LockTable::Renew(tag, 9, 1));
   CHECK(LockTable::Snapshot()[0].token == 0);
   child.Kill();
   REQUIRE(child.WasKilled());
@@ -518,7 +517,7 @@ TEST_CASE(
   const LockTableWorld world(256);
   const LockTag expired = AdvisoryTag("expired");
   REQUIRE(TryLocked(expired, Mode::kX, kSession));
-  LockTable::SetExpiry(expired, 1);
+  REQUIRE(LockTable::Renew(expired, LockTable::Token(expired), 1));
   CHECK(InChild([&] { return TryLocked(expired, Mode::kX); }));
   // One of these gets the entry, which is the first free one of its partition.
   for (int i = 0; i < 100; ++i) {
@@ -526,7 +525,7 @@ TEST_CASE(
   }
   CHECK(LockTable::Held(expired) == Mode::kNone);
   CHECK(!LockTable::Unlock(expired));
-  LockTable::SetExpiry(expired, 1);
+  CHECK_FALSE(LockTable::Renew(expired, 9, 1));
   CHECK(Entries() == 100);
   for (int i = 0; i < 100; ++i) CHECK(LockTable::Unlock(AdvisoryTag(std::to_string(i))));
 }
@@ -535,7 +534,7 @@ TEST_CASE("one's own expired grant stays one's own until somebody wants it") {
   const LockTableWorld world;
   const LockTag tag = AdvisoryTag("name");
   REQUIRE(TryLocked(tag, Mode::kS, kSession));
-  LockTable::SetExpiry(tag, 1);
+  REQUIRE(LockTable::Renew(tag, LockTable::Token(tag), 1));
   REQUIRE(TryLocked(tag, Mode::kX, kSession));  // stronger: it does not expire any more
   CHECK(!InChild([&] { return TryLocked(tag, Mode::kS); }));
   CHECK(LockTable::Unlock(tag));
