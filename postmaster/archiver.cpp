@@ -73,6 +73,7 @@ class Archiver {
     while (next_ < SegmentOf(Wal::FlushPosition()) && !Latch::TerminateRequested()) {
       const Result<bool> archived = ArchiveSegment(archive_, next_);
       if (!archived.ok()) {
+        RETURN_IF_ERROR(SkipGone());
         Stats::Add(StatId::kWalArchiveFailures);
         return archived.error();
       }
@@ -83,6 +84,18 @@ class Archiver {
         log::Info("log file {} is in the archive", WalSegmentName(next_));
       }
       StoreAfter(state_.archived_before, ++next_);
+    }
+    return {};
+  }
+
+  // While nothing said what was archived before (a new archive, a new archiver), a checkpoint may
+  // have taken away what it did not need.
+  Status SkipGone() {
+    ASSIGN_OR_RETURN(const std::vector<uint64_t> present, WalSegments::List());
+    if (!present.empty() && present.front() > next_) {
+      log::Warning("log files before {} are gone and were not archived",
+                   WalSegmentName(present.front()));
+      next_ = 0;
     }
     return {};
   }

@@ -527,6 +527,7 @@ void Postmaster::KillAll() {
   supervisor_.set_stopping(true);
   supervisor_.SignalAll(SIGQUIT);
   After(kQuitPatience, [this] {
+    if (phase_ != Phase::kKilling) return;  // it expired as the last of them ended
     log::Warning("{} processes did not quit: killing them", supervisor_.ChildCount());
     supervisor_.SignalAll(SIGKILL);
   });
@@ -586,7 +587,9 @@ void Postmaster::ScheduleRestart(ProcessKind kind, int64_t delay_ms) {
   auxiliary.restart = std::make_unique<asio::steady_timer>(context_);
   auxiliary.restart->expires_after(std::chrono::milliseconds(delay_ms));
   auxiliary.restart->async_wait([this, kind](const std::error_code& error) {
-    if (!error) StartAuxiliary(kind);
+    // It may have expired before it was taken back.
+    const bool in_vain = phase_ == Phase::kKilling || phase_ == Phase::kStarting;
+    if (!error && !in_vain) StartAuxiliary(kind);
   });
 }
 

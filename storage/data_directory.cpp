@@ -259,6 +259,7 @@ Status DataDirectory::Init(const std::string& directory, uint32_t databases) {
     return SystemError(errno, Named(directory), "cannot create");
   }
   Status status = MakeFiles(directory, databases);
+  if (status.ok()) status = SyncDirectory(directory + "/..");
   if (!status.ok()) RemoveFiles(directory, missing);
   return status;
 }

@@ -75,6 +75,8 @@ Result<bool> ArchiveSegment(const std::string& archive, uint64_t segment_no) {
   const UniqueFd there(open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (there.valid()) {
     RETURN_IF_ERROR(CheckIsSame(there.get(), path, segment_no));
+    // Who gave it its name may have died before that was durable.
+    RETURN_IF_ERROR(SyncDirectory(archive));
     return false;
   }
   if (errno != ENOENT) return SystemError(errno, Named(path), "cannot open");

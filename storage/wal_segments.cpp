@@ -108,7 +108,14 @@ Status WalSegments::Sync(uint64_t segment_no) {
 Status WalSegments::SyncFrom(uint64_t first) {
   ASSIGN_OR_RETURN(const std::vector<uint64_t> present, List());
   for (const uint64_t number : present) {
-    if (number >= first) RETURN_IF_ERROR(Sync(number));
+    if (number < first) continue;
+    RETURN_IF_ERROR(Sync(number));
+    // A former life's sync may have failed and left bytes in memory that look written and are not;
+    // what is read now has to come from the disk.
+    ASSIGN_OR_RETURN(const int fd, Descriptor(number));
+    if (const int error = posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED); error != 0) {
+      return SystemError(error, PathOf(number), "fadvise");
+    }
   }
   return SyncDirectory(g_directory);
 }
