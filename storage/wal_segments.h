@@ -46,7 +46,8 @@ class WalSegments {
   // Removes all segments from `first` on. For a log that nobody uses.
   static Status RemoveFrom(uint64_t first);
 
-  // Makes every segment from `first` on durable, and their names.
+  // Makes every segment from `first` on durable, and their names; what is read of them from then on
+  // comes from the disk.
   static Status SyncFrom(uint64_t first);
 
   // Removes what an interrupted Ensure left. Startup only.
