@@ -113,14 +113,14 @@ constexpr size_t kMostKeyLocks = 1000;
 
 // To be called before each of several keys is looked for: asks for the next ones' leaves in time.
 void PrefetchNext(const Session& session, Args keys, size_t i) {
-  if (i % kMostPrefetched != 0) return;
+  if (keys.size() == 1 || i % kMostPrefetched != 0) return;
   const size_t count = std::min(keys.size() - i, kMostPrefetched);
   PrefetchLeaves(session.database(), keys.subspan(i, count));
 }
 
 Status LookUpEach(Session& session, Args keys, NeedValue need, IndexedReadCallback read) {
   for (size_t i = 0; i < keys.size() && !session.reply().overflowed(); ++i) {
-    if (keys.size() > 1) PrefetchNext(session, keys, i);
+    PrefetchNext(session, keys, i);
     RETURN_IF_ERROR(LookUp(session, keys[i], need,
                            [&](const Current& current, uint64_t) { read(i, current); }));
   }

@@ -58,6 +58,15 @@ const char* BehindShortLength(const char* line, const char* end, size_t* length)
   return digit + 2;
 }
 
+// Where the argument is whose line begins here, if its length is short and it is wholly there; else
+// null.
+const char* WholeShortArgument(const char* line, const char* end, size_t* bytes) {
+  const char* const argument = BehindShortLength(line, end, bytes);
+  const bool whole =
+      argument != nullptr && *line == '$' && static_cast<size_t>(end - argument) >= *bytes + 2;
+  return whole ? argument : nullptr;
+}
+
 }  // namespace
 
 RequestParser::RequestParser()
@@ -231,8 +240,8 @@ void RequestParser::TakeShortArguments(const RequestLimits& limits) {
   const char* at = buffer_ + scan_;
   for (; arguments_missing_ > 0; --arguments_missing_) {
     size_t bytes = 0;
-    const char* const argument = BehindShortLength(at, end, &bytes);
-    if (argument == nullptr || *at != '$' || static_cast<size_t>(end - argument) < bytes + 2) break;
+    const char* const argument = WholeShortArgument(at, end, &bytes);
+    if (argument == nullptr) break;
     places_.push_back({static_cast<size_t>(argument - buffer_) - begin_, bytes});
     at = argument + bytes + 2;
   }
@@ -244,21 +253,18 @@ size_t RequestParser::PeekKeys(std::span<std::string_view> keys) const {
   const char* at = buffer_ + scan_;
   for (size_t found = 0; found < keys.size(); ++found) {
     size_t arguments = 0;
-    const char* argument = BehindShortLength(at, end, &arguments);
-    if (argument == nullptr || *at != '*') return found;
+    const char* line = BehindShortLength(at, end, &arguments);
+    if (line == nullptr || *at != '*') return found;
     std::string_view key;
     for (size_t i = 0; i < arguments; ++i) {
       size_t bytes = 0;
-      const char* const line = argument;
-      argument = BehindShortLength(line, end, &bytes);
-      if (argument == nullptr || *line != '$' || static_cast<size_t>(end - argument) < bytes + 2) {
-        return found;
-      }
+      const char* const argument = WholeShortArgument(line, end, &bytes);
+      if (argument == nullptr) return found;
       if (i == 1) key = {argument, bytes};
-      argument += bytes + 2;
+      line = argument + bytes + 2;
     }
     keys[found] = key;
-    at = argument;
+    at = line;
   }
   return keys.size();
 }

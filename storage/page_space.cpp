@@ -22,12 +22,12 @@ std::optional<PageNo> FreePageInFile(const MapPage& map, PageNo map_page_no, Pag
 // for no page: a free one may be locked for a moment by somebody who learned its number earlier and
 // waits for the map. Returns how many there were that nobody had locked.
 Result<size_t> TryFreePages(MapPages& maps, PageNo near, std::span<ExclusivePage> pages) {
+  const MapPage& map = maps.MapOf(near);
+  const Lsn freed_by = map.page.lsn;  // what freed a page has changed its map page, too
   size_t count = 0;
   for (PageNo from = 0; count < pages.size();) {
-    const auto found = FreePageInFile(maps.MapOf(near), MapPageOf(near), from);
+    const auto found = FreePageInFile(map, MapPageOf(near), from);
     if (!found.has_value()) break;
-    // What freed the page has changed its map page, too.
-    const Lsn freed_by = maps.MapOf(near).page.lsn;
     Result<ExclusivePage> page = BufferCache::TryGetNew(*found, freed_by);
     if (!page.ok() && count > 0) break;  // no buffer for one more
     if (!page.ok()) return std::move(page).error();

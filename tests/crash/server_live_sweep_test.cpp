@@ -172,6 +172,11 @@ class RoundSweep {
     return fmt::format("{} servers, kills: {}; at {} of them somebody waited for the victim",
                        servers_, fmt::join(kills_of_, ", "), waited_for_);
   }
+  int kills() const {
+    int sum = 0;
+    for (const auto& [process, kills] : kills_of_) sum += kills;
+    return sum;
+  }
   bool each_killed() const {
     return std::ranges::all_of(kills_of_, [](const auto& kills) { return kills.second > 0; });
   }
@@ -294,6 +299,7 @@ TEST_CASE("live sweep: an auxiliary process that dies in its round disconnects n
   RoundSweep sweep(program, seed);
   sweep.Sample(std::chrono::seconds(FullForm() ? 180 : 8));
   MESSAGE("seed " << seed << ", " << sweep.text());
+  CHECK(sweep.kills() >= 10);
   CHECK(sweep.each_killed());
 }
 
