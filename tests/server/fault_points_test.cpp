@@ -191,10 +191,11 @@ TEST_CASE("one that hangs outside of all locks ends when it is told to") {
   Server server(kWithFaults);
   Connection witness = server.Connect();
   Connection victim = server.Connect();
-  CHECK(witness("FAULT", "SET", "command_run", "hang", "CLIENT", ClientId(victim)).ok());
+  const std::string id = ClientId(victim);
+  CHECK(witness("FAULT", "SET", "command_run", "hang", "CLIENT", id).ok());
   victim.SendRaw("SET key value\r\n");
   REQUIRE(WaitUntil([&] { return WaitsAtPoint(witness); }));
-  CHECK(witness("CLIENT", "KILL", "TYPE", "normal").integer == 1);
+  CHECK(witness("CLIENT", "KILL", "ID", id).integer == 1);
   CHECK(victim.ClosedByServer());
   CheckOthersWentOn(server, witness);
   CHECK(StatOf(witness, "deaths_backend") == 0);
