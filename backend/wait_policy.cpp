@@ -12,6 +12,7 @@
 #include "lwlock/lwlock.h"
 #include "shmem/latch.h"
 #include "shmem/segment.h"
+#include "shmem/stats.h"
 
 namespace warren {
 namespace {
@@ -92,7 +93,12 @@ ClientWait::Way ClientWait::Choose() {
   const int32_t working = Segment::Server().working_backends.load(std::memory_order_relaxed);
   const bool crowded = working >= processors_;
   if (waits_ >= kWaitsOfVisitors) SetBatchWork(crowded);
-  if (crowded) return batch_ ? Way::kSleep : Way::kYield;
+  if (crowded) {
+    const bool yields = !batch_ && Segment::Server().crowd_trial.Yields(MonotonicNs(), [] {
+      return Stats::ReadSinceStart(StatId::kReads);
+    });
+    return yields ? Way::kYield : Way::kSleep;
+  }
   if (!trial_.Spins(MonotonicNs()) || !backoff_.MaySpin()) return Way::kSleep;
   return vain_spins_ < kVainSpins || waits_ % kSpinAgainEvery == 0 ? Way::kSpin : Way::kSleep;
 }

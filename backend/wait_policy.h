@@ -7,6 +7,8 @@
 //                                 client's next request usually comes before sleeping would pay
 //   others are at work            offer them the processor once (yield), then sleep: meanwhile the
 //                                 next request often arrives, and the sleep does not happen
+//   the same, but other programs  sleep, where all together are served faster then
+//   want the processors           (shmem/crowd_trial.h)
 //   the same, but the client      sleep: so many commands lie between two waits that a yield only
 //   sends many at once            adds a switch of processes to the sleep
 //   alone, but the client thinks  sleep: there is nobody of ours to yield to

@@ -1,8 +1,10 @@
 // How fast could a server be that does nothing but receive, count commands and answer a constant?
 //
 //   ceiling_server fork PORT    one process per connection, which waits as Warren's backends do
+//                               where no other program wants the processors
 //                               (backend/wait_policy.h): the most that a process-per-client server
-//                               can reach on this machine, as far as we know how to wait
+//                               can reach with that way to wait; others gave more to hundreds of
+//                               clients (README.md)
 //   ceiling_server epoll PORT   one process for all, epoll: the same for an event loop
 //
 // Serves 127.0.0.1 until SIGTERM.

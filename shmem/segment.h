@@ -16,6 +16,7 @@
 #include "base/result.h"
 #include "lwlock/lwlock.h"
 #include "shmem/checkpoint_requests.h"
+#include "shmem/crowd_trial.h"
 #include "shmem/proc.h"
 #include "shmem/vacuum_state.h"
 #include "shmem/wal_state.h"
@@ -98,6 +99,9 @@ struct ServerState {
   // wait_policy.h). Raised and lowered by each backend; derived from ClientInfo::working and
   // counted again now and then, because a backend that dies leaves it too high.
   alignas(kCacheLineBytes) std::atomic<int32_t> working_backends;
+
+  // How they wait when they are many. Written a few times a second, read at every wait.
+  alignas(kCacheLineBytes) CrowdTrial crowd_trial;
 };
 
 enum class ServerPhase : uint32_t { kStarting, kRunning, kShuttingDown };
