@@ -40,7 +40,7 @@ void Pause() {
 // Between two looks of one who spins.
 constexpr uint32_t kMostPauses = 16;
 
-// The current value of what is slept on; 0 means that there is nothing left to wait for.
+// A look at a word of the lock.
 using Look = FunctionRef<uint32_t()>;
 
 // The wait of one acquire: shows the wait event and counts it, from the first need to wait on.
@@ -74,17 +74,18 @@ class LockWait {
     return slept_ && MonotonicNs() - began_ns_ > GetLockTuning().patience_ns;
   }
 
-  // Sleeps while `address` holds `value`.
-  void Sleep(FutexAddress address, uint32_t value, uint32_t bits, Look look) {
+  // Sleeps while the word at `address`, which is what `slept_on` looks at, has `value`. There is
+  // nothing left to wait for when `awaited` is 0.
+  void Sleep(FutexAddress address, Look slept_on, uint32_t value, uint32_t bits, Look awaited) {
     Begin();
     spins_ = 0;  // whoever was woken has good reason to look a few times
     slept_ = true;
     const int64_t deadline_ns = MonotonicNs() + GetLockTuning().warn_timeout_ns;
     if (FutexWaitHooked(address, value, deadline_ns, bits)) return;
     // Timed out: never unbounded, so that a wake-up that died with its sender is only a delay.
-    const bool lost = IsWakeUpLost(address, bits, look);
+    const bool lost = IsWakeUpLost(address, slept_on, bits, awaited);
     if (lost) AddToCounter(t_lock_self.proc->timeouts_on_free_lock, 1);
-    if (!lost && look() == 0) return;
+    if (!lost && awaited() == 0) return;
     // Ever more rarely: many may wait for one that hangs.
     const int64_t waited_ns = MonotonicNs() - began_ns_;
     if (waited_ns < next_log_ns_) return;
@@ -106,14 +107,15 @@ class LockWait {
   // After a time-out: a free lock alone proves nothing, since the wake-up may be on its way, or may
   // have gone to another sleeper that was not given a processor yet. It is lost if nobody takes the
   // lock and nobody wakes us for a good while longer.
-  static bool IsWakeUpLost(FutexAddress address, uint32_t bits, Look look) {
+  static bool IsWakeUpLost(FutexAddress address, Look slept_on, uint32_t bits, Look awaited) {
     constexpr int kLooks = 8;
     const int64_t pause_ns = GetLockTuning().warn_timeout_ns / (2 * kLooks);
     for (int i = 0; i < kLooks; ++i) {
-      if (look() != 0) return false;
-      if (FutexWaitHooked(address, 0, MonotonicNs() + pause_ns, bits)) return false;
+      const uint32_t value = slept_on();
+      if (awaited() != 0) return false;
+      if (FutexWaitHooked(address, value, MonotonicNs() + pause_ns, bits)) return false;
     }
-    return look() == 0;
+    return awaited() == 0;
   }
 
   LWLock& lock_;
@@ -124,9 +126,15 @@ class LockWait {
   bool slept_ = false;
 };
 
-void SleepOnWord(LWLock& lock, LockWait& wait, uint32_t seen, uint32_t bits) {
-  wait.Sleep(FutexWord(lock.word), seen, bits, [&] { return lock.word.load(); });
-  TestPoint(LockTestPoint::kSleptOnWord);
+// Sleeps until the next wake-up of this lock, if none has been counted since `wake_ups` was read.
+// Not on the word: an owner that has released and taken it again since, or another sleeper's flag,
+// makes it look as it did before.
+void SleepForWord(LWLock& lock, LockWait& wait, uint32_t wake_ups, uint32_t bits) {
+  TestPoint(LockTestPoint::kBeforeWordSleep);
+  wait.Sleep(
+      FutexWord(lock.wake_ups), [&] { return lock.wake_ups.load(); }, wake_ups, bits,
+      [&] { return lock.word.load(); });
+  TestPoint(LockTestPoint::kSleptForWord);
 }
 
 // Sleeps until the half of a reader word in which readers were seen has changed.
@@ -136,7 +144,8 @@ void SleepOnReaders(const std::atomic<uint64_t>& word, LockWait& wait, uint64_t 
   const auto half = [bit](uint64_t bits) {
     return static_cast<uint32_t>((bits & FutexHalfMask(bit)) >> (bit >> 32 != 0 ? 32 : 0));
   };
-  wait.Sleep(FutexHalf(word, bit), half(seen), kFutexAny, [&] { return half(word.load()); });
+  const auto now = [&] { return half(word.load()); };
+  wait.Sleep(FutexHalf(word, bit), now, half(seen), kFutexAny, now);
   TestPoint(LockTestPoint::kSleptDraining);
 }
 
@@ -157,13 +166,12 @@ bool IsFree(uint32_t seen, const LockWait& wait) {
   return seen == 0 || ((seen & LWLock::kOwnerMask) == 0 && wait.HasSlept());
 }
 
-// Sets a waiter flag on a taken word. False if the word changed meanwhile (`seen` is renewed).
-bool AddWaiterFlag(LWLock& lock, const LockWait& wait, uint32_t& seen, uint32_t flag) {
+// Sets a waiter flag on a taken word. False if the word changed meanwhile.
+bool AddWaiterFlag(LWLock& lock, const LockWait& wait, uint32_t seen, uint32_t flag) {
   if (wait.IsOutOfPatience()) flag |= LWLock::kHandOff;
   if ((seen & flag) == flag) return true;
   if (!lock.word.compare_exchange_strong(seen, seen | flag, std::memory_order_seq_cst))
     return false;
-  seen |= flag;
   TestPoint(LockTestPoint::kWaiterFlagSet);
   return true;
 }
@@ -171,14 +179,14 @@ bool AddWaiterFlag(LWLock& lock, const LockWait& wait, uint32_t& seen, uint32_t 
 // One exclusive waiter: it will take the lock with the waiter flag set and so wake the next.
 long WakeExclusive(LWLock& lock, uint32_t flags) {
   if ((flags & LWLock::kExclusiveWaiters) == 0) return 0;
-  const long woken = FutexWake(FutexWord(lock.word), 1, kWakeExclusive);
+  const long woken = FutexWake(FutexWord(lock.wake_ups), 1, kWakeExclusive);
   TestPoint(LockTestPoint::kExclusiveWoken);
   return woken;
 }
 
 long WakeShared(LWLock& lock, uint32_t flags) {
   if ((flags & LWLock::kSharedWaiters) == 0) return 0;
-  const long woken = FutexWake(FutexWord(lock.word), INT_MAX, kWakeShared);
+  const long woken = FutexWake(FutexWord(lock.wake_ups), INT_MAX, kWakeShared);
   TestPoint(LockTestPoint::kSharedWoken);
   return woken;
 }
@@ -191,12 +199,13 @@ void Unreserve(LWLock& lock) {
     if (seen == 0 || (seen & LWLock::kOwnerMask) != 0) return;
   } while (!lock.word.compare_exchange_weak(seen, 0, std::memory_order_seq_cst));
   TestPoint(LockTestPoint::kUnreserved);
+  CountWakeUp(lock);
   WakeExclusive(lock, seen);
   WakeShared(lock, seen);
 }
 
-// Takes a free or reserved word. False if it changed meanwhile (`seen` is renewed).
-bool TakeWord(LWLock& lock, const LockWait& wait, uint32_t& seen) {
+// Takes a free or reserved word. False if it changed meanwhile.
+bool TakeWord(LWLock& lock, const LockWait& wait, uint32_t seen) {
   uint32_t taken = t_lock_self.owner;
   // Those who sleep over a reservation still do.
   taken |= seen & (LWLock::kExclusiveWaiters | LWLock::kSharedWaiters);
@@ -229,6 +238,7 @@ void ClearOwnerSlow(LWLock& lock, uint32_t seen) {
                                                      : LWLock::kHandOff | LWLock::kExclusiveTurn;
   } while (!lock.word.compare_exchange_weak(seen, left, std::memory_order_seq_cst));
   TestPoint(LockTestPoint::kWordCleared);
+  CountWakeUp(lock);
   const long shared_woken = WakeShared(lock, seen);
   const long exclusive_woken = WakeExclusive(lock, seen);
   if (left == 0) return;
@@ -240,23 +250,19 @@ void ClearOwnerSlow(LWLock& lock, uint32_t seen) {
 
 bool AcquireExclusiveSlow(LWLock& lock, const LockCondition* condition) {
   LockWait wait(lock);
-  uint32_t seen = lock.word.load(std::memory_order_seq_cst);
   for (;;) {
+    // Before the word and the condition: who changes one of them for us counts a wake-up after it.
+    const uint32_t wake_ups = lock.wake_ups.load(std::memory_order_seq_cst);
+    const uint32_t seen = lock.word.load(std::memory_order_seq_cst);
     if (IsFree(seen, wait)) {
       if (TakeWord(lock, wait, seen)) break;
       continue;
     }
-    if (wait.SpinOnce()) {
-      seen = lock.word.load(std::memory_order_seq_cst);
-      continue;
-    }
-    if (!AddWaiterFlag(lock, wait, seen, LWLock::kExclusiveWaiters)) continue;
-    // After the flag: partner of the exchange in RouseWaiters, which either sees the flag or comes
-    // before this look. A wake-up that we gave up with is not lost: the flag makes the owner's
-    // release wake the next.
+    if (wait.SpinOnce() || !AddWaiterFlag(lock, wait, seen, LWLock::kExclusiveWaiters)) continue;
+    // After the flag, which makes the owner's release wake the next: a wake-up that we give up with
+    // is not lost.
     if (!Holds(condition)) return false;
-    SleepOnWord(lock, wait, seen, kWakeExclusive);
-    seen = lock.word.load(std::memory_order_seq_cst);
+    SleepForWord(lock, wait, wake_ups, kWakeExclusive);
   }
   TestPoint(LockTestPoint::kWordTaken);
   // Before the drain, since those who read may be after something else; as the owner we keep the
@@ -279,16 +285,13 @@ bool AcquireSharedSlow(LWLock& lock, const LockCondition* condition) {
   for (;;) {
     // Retreat, so that the owner can drain, then wait until the word changes.
     ClearReaderBit(lock);
-    uint32_t seen = lock.word.load(std::memory_order_seq_cst);
-    while (!IsFree(seen, wait)) {
-      if (wait.SpinOnce()) {
-        seen = lock.word.load(std::memory_order_seq_cst);
-        continue;
-      }
-      if (!AddWaiterFlag(lock, wait, seen, LWLock::kSharedWaiters)) continue;
-      if (!Holds(condition)) return false;  // after the flag, as in AcquireExclusiveSlow
-      SleepOnWord(lock, wait, seen, kWakeShared);
-      seen = lock.word.load(std::memory_order_seq_cst);
+    for (;;) {  // in the same order as in AcquireExclusiveSlow
+      const uint32_t wake_ups = lock.wake_ups.load(std::memory_order_seq_cst);
+      const uint32_t seen = lock.word.load(std::memory_order_seq_cst);
+      if (IsFree(seen, wait)) break;
+      if (wait.SpinOnce() || !AddWaiterFlag(lock, wait, seen, LWLock::kSharedWaiters)) continue;
+      if (!Holds(condition)) return false;
+      SleepForWord(lock, wait, wake_ups, kWakeShared);
     }
     SetReaderBit(lock);
     if (!MayStay(lock, wait)) continue;

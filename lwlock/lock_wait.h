@@ -12,9 +12,13 @@
 
 namespace warren {
 
-// Futex bits: who on a lock's word is woken.
+// Futex bits: who of those that sleep for a lock's word is woken.
 inline constexpr uint32_t kWakeExclusive = 1;
 inline constexpr uint32_t kWakeShared = 2;
+
+// Precedes every wake-up of those who sleep for the word, and follows what they are woken for: who
+// read the count before does not fall asleep any more.
+inline void CountWakeUp(LWLock& lock) { lock.wake_ups.fetch_add(1, std::memory_order_seq_cst); }
 
 // Set one's own reader bit. seq_cst: partner of the owner's compare-and-swap and scan
 // (AcquireExclusive). Either the owner's scan sees this bit, or our next look at the word sees the

@@ -128,8 +128,9 @@ void LeaveHeld(LWLock& lock, LockMode mode) {
   TestPoint(LockTestPoint::kHeldLeft);
 }
 
-LWLock* InitLWLock(void* at, uint32_t slot_count, TrancheId tranche, uint64_t instance) {
-  auto* lock = new (at) LWLock{.word = 0, .tranche = tranche, .reserved = 0, .instance = instance};
+LWLock* InitLWLock(void* at, uint32_t slot_count, TrancheId tranche, uint32_t instance) {
+  auto* lock = new (at)
+      LWLock{.word = 0, .wake_ups = 0, .instance = instance, .tranche = tranche, .reserved = 0};
   for (uint32_t i = 0; i < ReaderWords(slot_count); ++i) {
     new (&lock->readers()[i]) std::atomic<uint64_t>(0);
   }
@@ -210,11 +211,10 @@ bool AcquireSharedWhile(LWLock& lock, const LockCondition& condition,
 
 void RouseWaiters(LWLock& lock) {
   DCHECK(HoldsExclusive(lock));
-  // The flags go, so that one who set its flag but does not sleep yet finds the word changed. A
-  // death before the wake-up is made good by the repair, which wakes everybody on a held lock.
-  const uint32_t before = lock.word.exchange(t_lock_self.owner, std::memory_order_seq_cst);
-  if (before == t_lock_self.owner) return;
-  FutexWake(FutexWord(lock.word), INT_MAX, kWakeExclusive | kWakeShared);
+  // Whatever the flags in the word: a release that wakes one sleeper takes them from all. A death
+  // before the wake-up is made good by the repair, which wakes everybody on a held lock.
+  CountWakeUp(lock);
+  FutexWake(FutexWord(lock.wake_ups), INT_MAX);
 }
 
 bool TryAcquireExclusive(LWLock& lock, SourceLocation where) NO_THREAD_SAFETY_ANALYSIS {

@@ -41,9 +41,11 @@ struct alignas(16) CAPABILITY("lwlock") LWLock {
   static constexpr uint32_t kOwnerMask = kExclusiveTurn - 1;
 
   std::atomic<uint32_t> word;
+  // Of sleepers for the word: what they sleep on, since the word may come back to a former value.
+  std::atomic<uint32_t> wake_ups;
+  uint32_t instance;  // which one of its tranche, for messages (partition, buffer index)
   TrancheId tranche;
   uint16_t reserved;
-  uint64_t instance;  // which one of its tranche, for messages (partition, buffer index)
 
   std::atomic<uint64_t>* readers() { return reinterpret_cast<std::atomic<uint64_t>*>(this + 1); }
   const std::atomic<uint64_t>* readers() const {
@@ -61,7 +63,7 @@ constexpr size_t LWLockBytes(uint32_t slot_count) {
 }
 
 // Constructs a free lock at `at` (LWLockBytes() bytes, cache-line aligned).
-LWLock* InitLWLock(void* at, uint32_t slot_count, TrancheId tranche, uint64_t instance);
+LWLock* InitLWLock(void* at, uint32_t slot_count, TrancheId tranche, uint32_t instance);
 
 // An array of locks of one tranche in the segment.
 class LWLockArray {

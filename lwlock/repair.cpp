@@ -9,6 +9,7 @@
 #include "base/ordered_store.h"
 #include "base/seeded_bug.h"
 #include "lwlock/futex.h"
+#include "lwlock/lock_wait.h"
 #include "lwlock/test_point.h"
 
 namespace warren {
@@ -21,7 +22,8 @@ bool Owns(const LWLock& lock, SlotIndex slot) {
 }
 
 void WakeEverybody(const LockSpace& space, LWLock& lock) {
-  FutexWake(FutexWord(lock.word), INT_MAX);
+  CountWakeUp(lock);
+  FutexWake(FutexWord(lock.wake_ups), INT_MAX);
   for (uint32_t i = 0; i < space.reader_words.load(); ++i) {
     FutexWake(FutexHalf(lock.readers()[i], 1), INT_MAX);
     FutexWake(FutexHalf(lock.readers()[i], uint64_t{1} << 32), INT_MAX);

@@ -15,7 +15,8 @@ namespace warren {
   X(kReaderBitSet)                      \
   X(kReaderBitCleared)                  \
   X(kWaiterFlagSet)                     \
-  X(kSleptOnWord)                       \
+  X(kBeforeWordSleep)                   \
+  X(kSleptForWord)                      \
   X(kBeforeDrainSleep)                  \
   X(kSleptDraining)                     \
   X(kDrained)                           \

@@ -37,7 +37,7 @@ void InitArray(std::byte* at, size_t count) {
 
 void InitLocks(std::byte* at, const Config& config, TrancheId tranche, size_t count) {
   const uint32_t slots = config.slot_count();
-  for (size_t i = 0; i < count; ++i) InitLWLock(at + i * LWLockBytes(slots), slots, tranche, i);
+  for (uint32_t i = 0; i < count; ++i) InitLWLock(at + i * LWLockBytes(slots), slots, tranche, i);
 }
 
 void InitHeads(std::byte* at, const Config& config) {

@@ -198,7 +198,7 @@ TEST_CASE("a wake-up that a dying process swallowed is made good") {
   World world;
   AcquireExclusive(world.lock());
   auto victim = Start(world, World::kVictim, [&] {
-    DieAt(Point::kSleptOnWord);
+    DieAt(Point::kSleptForWord);
     AcquireExclusive(world.lock());
   });
   const auto& event = world.world().proc(World::kVictim).wait_event;
@@ -217,7 +217,7 @@ TEST_CASE("a lock reserved for a process that dies is free to all again") {
   AcquireExclusive(world.lock());
   auto victim = Start(world, World::kVictim, [&] {
     GetLockTuning().patience_ns = 0;
-    DieAt(Point::kSleptOnWord, 2);
+    DieAt(Point::kSleptForWord, 2);
     AcquireExclusive(world.lock());
   });
   const auto& word = world.lock().word;

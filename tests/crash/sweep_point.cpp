@@ -106,7 +106,7 @@ void CheckLocks(const PointCase& point, const std::set<LWLock*>& in_hand, Verdic
                                GetTranche(lock->tranche).name, lock->instance));
   }
   for (const LWLock* lock : in_hand) {
-    verdict.Expect(g_witness.woken.contains(FutexWord(lock->word)),
+    verdict.Expect(g_witness.woken.contains(FutexWord(lock->wake_ups)),
                    fmt::format("nobody is woken who may wait for lwlock {} {}",
                                GetTranche(lock->tranche).name, lock->instance));
   }

@@ -37,7 +37,8 @@ class LockWorld {
  private:
   LWLockArray Init(uint32_t slots, size_t count, TrancheId tranche) {
     std::byte* base = region_.AllocateBytes(count * LWLockBytes(slots));
-    for (size_t i = 0; i < count; ++i) InitLWLock(base + i * LWLockBytes(slots), slots, tranche, i);
+    for (uint32_t i = 0; i < count; ++i)
+      InitLWLock(base + i * LWLockBytes(slots), slots, tranche, i);
     return LWLockArray(base, slots);
   }
 

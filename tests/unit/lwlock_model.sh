@@ -33,6 +33,8 @@ caught -DN=2 -DKILLS=0 -DTRY -DTRY_OWN
 caught -DN=3 -DKILLS=0 -DHANDOFF -DKEEP_RESERVED
 # Waiters that are roused because what they wait for has gone.
 caught -DN=2 -DKILLS=0 -DCOND -DROUSE_SILENT
+caught -DN=3 -DKILLS=0 -DCOND -DROUSE_IF_FLAGGED
+caught -DN=3 -DKILLS=0 -DCOND -DSLEEP_ON_WORD
 
 if [ "$full" = full ]; then
   caught -DN=3 -DKILLS=1 -DHANDOFF -DLEAVE_RESERVED
@@ -46,6 +48,7 @@ if [ "$full" = full ]; then
   holds -DN=2 -DKILLS=1 -DLOCKS=2 -DTRY -DDOWN
   holds -DN=2 -DKILLS=2 -DMKILLS=1 -DCOND
   holds -DN=2 -DKILLS=1 -DCOND -DHANDOFF
+  holds -DN=3 -DKILLS=0 -DCOND
   holds -DN=3 -DKILLS=1 -DHANDOFF
   cflags="-O2 -DBITSTATE"
   flags=-w34
