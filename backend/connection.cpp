@@ -11,7 +11,6 @@
 #include "conf/shared_settings.h"
 #include "shmem/latch.h"
 #include "shmem/stats.h"
-#include "storage/leaf_hint.h"
 
 namespace warren {
 namespace {
@@ -55,6 +54,7 @@ ClientConnection::ClientConnection(int socket_fd) : io_(socket_fd), session_(soc
 }
 
 void ClientConnection::RenewLimits() {
+  taken_ = peeked_count_ = 0;
   const Settings& settings = GetSettings();
   limits_.bulk_bytes =
       std::max<uint64_t>(settings.max_value_size_bytes, settings.max_key_size_bytes);
@@ -62,29 +62,66 @@ void ClientConnection::RenewLimits() {
   limits_of_generation_ = SettingsGeneration();
 }
 
+std::span<const PeekedRequest> ClientConnection::Peeked() const {
+  return std::span(peeked_).subspan(taken_, peeked_count_ - taken_);
+}
+
+// One that was peeked need not be parsed again.
+RequestParser::Outcome ClientConnection::NextRequest() {
+  if (taken_ == peeked_count_ || !peeked_[taken_].complete()) {
+    taken_ = peeked_count_ = 0;
+    return parser_.Next(limits_);
+  }
+  parser_.Take(peeked_[taken_++]);
+  return RequestParser::Outcome::kRequest;
+}
+
 // What the requests that came together will read first is asked for before it is needed. Whether
 // the first arguments are keys, and of this database, is not asked: of those that are not, nothing
 // is in the cache.
 void ClientConnection::LookAhead() {
-  if (looked_at_ > 0) {
-    --looked_at_;
-    return;
-  }
-  if (!parser_.HasMore()) return;
+  if (taken_ != peeked_count_ || !parser_.HasMore()) return;
+  taken_ = 0;
+  peeked_count_ = parser_.Peek(limits_, peeked_);
   std::array<std::string_view, kMostPrefetched> keys;
-  looked_at_ = parser_.PeekKeys(keys);
-  PrefetchLeaves(session_.database(), std::span(keys).first(looked_at_));
+  for (size_t i = 0; i < peeked_count_; ++i) {
+    keys[i] = peeked_[i].count > 1 ? peeked_[i].arguments[1] : std::string_view();
+  }
+  PrefetchLeaves(session_.database(), std::span(keys).first(peeked_count_));
+}
+
+// The request handed out, and with it the SETs that it and the requests behind it begin with.
+void ClientConnection::Execute() {
+  std::array<KeyPut, kMostPutAtOnce> sets;
+  size_t count = 0;
+  const auto add = [&](Args args) {
+    const bool is_set = count < sets.size() && Session::IsPlainSet(args);
+    if (is_set) sets[count++] = {args[1], args[2]};
+    return is_set;
+  };
+  if (add(parser_.args())) {
+    for (const PeekedRequest& request : Peeked()) {
+      if (!request.complete() || !add(request.args())) break;
+    }
+  }
+  const size_t executed = count > 1 ? session_.ExecuteSets(std::span(sets).first(count)) : 0;
+  if (executed == 0) return session_.Execute(parser_.args());
+  if (executed == 1) return;
+  taken_ += executed - 1;
+  parser_.Take(peeked_[taken_ - 1]);
 }
 
 void ClientConnection::ExecuteReceived() {
   session_.BeginBatch();
-  looked_at_ = 0;
+  taken_ = peeked_count_ = 0;
   while (Open()) {
     RenewSettings();
     // A CONFIG SET of this session has renewed them itself.
     if (limits_of_generation_ != SettingsGeneration()) RenewLimits();
-    limits_.authenticated = session_.MayExecute();
-    switch (parser_.Next(limits_)) {
+    const bool authenticated = session_.MayExecute();
+    if (limits_.authenticated != authenticated) taken_ = peeked_count_ = 0;
+    limits_.authenticated = authenticated;
+    switch (NextRequest()) {
       case RequestParser::Outcome::kNeedMore:
         return;
       case RequestParser::Outcome::kError:
@@ -92,7 +129,7 @@ void ClientConnection::ExecuteReceived() {
         return session_.Close(CloseReason::kProtocol);
       case RequestParser::Outcome::kRequest:
         LookAhead();
-        session_.Execute(parser_.args());
+        Execute();
         if (session_.in_transaction()) executed_us_ = MonotonicUs();
     }
     if (Latch::Pending()) session_.AttendToWakeUp();
@@ -115,6 +152,7 @@ void ClientConnection::Send() {
 
 // A client that reads at its own pace is waited for, so that its replies don't pile up here.
 void ClientConnection::SendEarly() {
+  taken_ = peeked_count_ = 0;  // more may be received meanwhile
   Send();
   while (Open() && !stalled_ && io_.Unsent(session_.output()) > kEarlySendBytes) WaitToSend();
 }

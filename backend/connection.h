@@ -5,9 +5,13 @@
 // See also: session.h (one command), client_io.h (bytes), wait_policy.h (waiting).
 #pragma once
 
+#include <array>
+#include <span>
+
 #include "backend/client_io.h"
 #include "backend/protocol.h"
 #include "backend/session.h"
+#include "storage/leaf_hint.h"
 
 namespace warren {
 
@@ -24,7 +28,10 @@ class ClientConnection {
   bool Open() const { return session_.close_reason() == CloseReason::kNone; }
   bool OverOutputLimit() const { return session_.reply().overflowed(); }
   void RenewLimits();
+  RequestParser::Outcome NextRequest();
+  std::span<const PeekedRequest> Peeked() const;
   void LookAhead();
+  void Execute();
   void ExecuteReceived();
   void Send();
   void SendEarly();
@@ -52,7 +59,10 @@ class ClientConnection {
   uint32_t limits_of_generation_ = 0;  // of the settings
   int64_t executed_us_ = 0;            // MonotonicUs of the last command's end, in a transaction
   bool input_ended_ = false;
-  size_t looked_at_ = 0;  // requests behind the last one that PrefetchLeaves was told of
+  // Requests behind the present one are those from the taken_-th to the peeked_count_-th.
+  std::array<PeekedRequest, kMostPrefetched> peeked_;
+  size_t peeked_count_ = 0;
+  size_t taken_ = 0;
   bool stalled_ = false;  // the client has taken no replies for a while, though some wait for it
 };
 

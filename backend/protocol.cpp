@@ -229,13 +229,15 @@ RequestParser::Outcome RequestParser::ReadBulkLength(const RequestLimits& limits
   return Outcome::kRequest;
 }
 
+// Is no short argument, nor a request that ends within what is there, against the limits?
+bool RequestParser::AllowsShortArguments(const RequestLimits& limits) const {
+  return limits.bulk_bytes > kMostShortBytes && end_ - begin_ <= limits.query_bytes;
+}
+
 // Takes arguments as long as they are short, within all limits and wholly there: most are. Nothing
 // but that is decided here.
 void RequestParser::TakeShortArguments(const RequestLimits& limits) {
-  if (scan_ != line_ || limits.bulk_bytes <= kMostShortBytes ||
-      end_ - begin_ > limits.query_bytes) {
-    return;
-  }
+  if (scan_ != line_ || !AllowsShortArguments(limits)) return;
   const char* const end = buffer_ + end_;
   const char* at = buffer_ + scan_;
   for (; arguments_missing_ > 0; --arguments_missing_) {
@@ -248,25 +250,33 @@ void RequestParser::TakeShortArguments(const RequestLimits& limits) {
   line_ = scan_ = static_cast<size_t>(at - buffer_);
 }
 
-size_t RequestParser::PeekKeys(std::span<std::string_view> keys) const {
+size_t RequestParser::Peek(const RequestLimits& limits, std::span<PeekedRequest> requests) const {
+  if (!AllowsShortArguments(limits)) return 0;
   const char* const end = buffer_ + end_;
   const char* at = buffer_ + scan_;
-  for (size_t found = 0; found < keys.size(); ++found) {
-    size_t arguments = 0;
-    const char* line = BehindShortLength(at, end, &arguments);
-    if (line == nullptr || *at != '*') return found;
-    std::string_view key;
-    for (size_t i = 0; i < arguments; ++i) {
+  for (size_t found = 0; found < requests.size(); ++found) {
+    PeekedRequest& request = requests[found];
+    const char* line = BehindShortLength(at, end, &request.count);
+    if (line == nullptr || *at != '*' || request.count == 0) return found;
+    if (!limits.authenticated && !request.complete()) return found;
+    for (size_t i = 0; i < request.count; ++i) {
       size_t bytes = 0;
       const char* const argument = WholeShortArgument(line, end, &bytes);
       if (argument == nullptr) return found;
-      if (i == 1) key = {argument, bytes};
+      if (i < request.arguments.size()) request.arguments[i] = {argument, bytes};
       line = argument + bytes + 2;
     }
-    keys[found] = key;
-    at = line;
+    at = request.end = line;
   }
-  return keys.size();
+  return requests.size();
+}
+
+void RequestParser::Take(const PeekedRequest& request) {
+  scan_ = static_cast<size_t>(request.end - buffer_);
+  ResetRequest();
+  const Args args = request.args();
+  args_.assign(args.begin(), args.end());
+  Finish(scan_);
 }
 
 RequestParser::Outcome RequestParser::NextMultibulk(const RequestLimits& limits) {

@@ -15,6 +15,7 @@
 // Limits and error texts are Redis 7's. After an error the parser stays in error.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -41,6 +42,18 @@ struct RequestLimits {
   bool authenticated = true;
 };
 
+// A request behind the one handed out.
+struct PeekedRequest {
+  static constexpr size_t kMostArguments = 3;
+
+  std::array<std::string_view, kMostArguments> arguments;  // the first ones
+  size_t count = 0;                                        // of all, at least one
+  const char* end = nullptr;
+
+  bool complete() const { return count <= kMostArguments; }
+  Args args() const { return std::span(arguments).first(count); }  // of a complete one
+};
+
 class RequestParser {
  public:
   enum class Outcome : uint8_t { kRequest, kNeedMore, kError };
@@ -59,11 +72,14 @@ class RequestParser {
   Args args() const { return args_; }                  // after kRequest: at least one
   const std::string& error() const { return error_; }  // after kError: "Protocol error: ..."
 
-  // After kRequest: the first arguments of the requests behind it, as many as fit into `keys`; only
-  // the next bytes that are whole and have short lengths are understood. How many requests, and in
-  // `keys` one of each: empty if it has no argument.
-  size_t PeekKeys(std::span<std::string_view> keys) const;
+  // After kRequest: the requests behind it, as many as fit into `requests`; only those that are
+  // wholly there, of short arguments, and within the limits. How many. They live as long as what
+  // Next has handed out last, or Take.
+  size_t Peek(const RequestLimits& limits, std::span<PeekedRequest> requests) const;
   bool HasMore() const { return scan_ < end_; }  // after kRequest
+  // Hands out a complete one, and so skips those before it: as the same calls of Next would, if the
+  // limits have not changed.
+  void Take(const PeekedRequest& request);
 
   // Bytes received but not handed out as requests yet.
   size_t PendingBytes() const { return end_ - begin_; }
@@ -84,6 +100,7 @@ class RequestParser {
   Outcome NextMultibulk(const RequestLimits& limits);
   Outcome ReadCount(const RequestLimits& limits);
   Outcome ReadBulkLength(const RequestLimits& limits);
+  bool AllowsShortArguments(const RequestLimits& limits) const;
   void TakeShortArguments(const RequestLimits& limits);
   // The number behind '*' or '$' (nothing if it is none); false if its line is not there in full.
   bool ReadLength(std::optional<int64_t>* length);

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -11,9 +12,11 @@
 #include "backend/multi_queue.h"
 #include "backend/reply.h"
 #include "backend/watch_list.h"
+#include "base/ascii.h"
 #include "base/function_ref.h"
 #include "base/result.h"
 #include "shmem/proc.h"
+#include "storage/store.h"
 
 namespace warren {
 
@@ -131,6 +134,13 @@ class Session {
 
   // Finds, checks (arity, authentication) and runs one command, appending exactly one reply.
   void Execute(Args args);
+  // Is it SET with a key and a value, and nothing else?
+  static bool IsPlainSet(Args args) {
+    return args.size() == 3 && EqualsIgnoreCase(args[0], "set");
+  }
+  // Runs the first of several plain SETs that follow each other, as many as are done together more
+  // cheaply than one by one (Store::PutAtOnce), as Execute would. How many; 0: none.
+  size_t ExecuteSets(std::span<const KeyPut> sets);
   // Runs one of a batch's commands as Execute would, but within the transaction in force, at the
   // time of the batch, and without the checks.
   void RunInBatch(const CommandInfo& info, Args args);
@@ -150,6 +160,7 @@ class Session {
   void Reject(const CommandInfo& info, std::string_view text);
   void Run(const CommandInfo& info, Args args);
   void RunHandler(const CommandInfo& info, Args args);
+  void CountCommand(const CommandInfo& info, int64_t took_ns);
   void CallHandler(const CommandInfo& info, Args args);
   void RunStatement(const CommandInfo& info, Args args);
   void RejectUnknown(Args args, const CommandInfo* container);

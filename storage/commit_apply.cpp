@@ -2,11 +2,10 @@
 
 #include <algorithm>
 #include <array>
-#include <utility>
 
 #include "storage/expiry.h"
+#include "storage/hinted_puts.h"
 #include "storage/leaf_change.h"
-#include "storage/leaf_hint.h"
 #include "storage/operation.h"
 #include "storage/reclaim.h"
 #include "storage/tree.h"
@@ -29,17 +28,16 @@ class KeyChanger {
 
  private:
   Result<Step> Attempt() {
-    ASSIGN_OR_RETURN(ExclusivePage leaf, FindLeafExclusive(change_.database, change_.key));
+    ASSIGN_OR_RETURN(FoundLeaf<ExclusivePage> leaf,
+                     FindLeafExclusive(change_.database, change_.key));
     if (!leaf.held()) {
       return change_.kind == CommitOp::kPut ? CreateRoot(change_.database) : NotStored();
     }
-    const NodeView node(leaf.bytes());
-    const uint32_t slot = node.LowerBound(change_.key);
-    const bool stored = slot < node.count() && node.Key(slot) == change_.key;
-    if (change_.kind == CommitOp::kPut) return Put(leaf, slot, stored);
+    const auto [slot, stored] = leaf.at;
+    if (change_.kind == CommitOp::kPut) return Put(leaf.page, slot, stored);
     if (!stored) return NotStored();
-    if (change_.kind == CommitOp::kSetExpiry) return SetExpiry(leaf, slot);
-    return EraseKey(leaf, slot, &leftovers_);
+    if (change_.kind == CommitOp::kSetExpiry) return SetExpiry(leaf.page, slot);
+    return EraseKey(leaf.page, slot, &leftovers_);
   }
 
   // A key that the same transaction has put and erased: whoever watches for it to come has missed
@@ -76,51 +74,17 @@ bool IsSmallPut(const LoggedChange& change) {
   return change.kind == CommitOp::kPut && change.head == kNoPage;
 }
 
-// Where the hints of the first changes lead, each to another page. All are looked up before the
-// first is followed: the processor's misses of several go on at once, and most of the time goes
-// into them.
-class HintedPages {
- public:
-  explicit HintedPages(std::span<const LoggedChange> changes) {
-    for (const LoggedChange& change : changes.first(std::min(changes.size(), pages_.size()))) {
-      if (!IsSmallPut(change)) break;
-      const PageNo page_no = LeafHint(change.database, change.key).page_no();
-      // Of the same leaf's next key this one's record has no room.
-      if (page_no == kNoPage || (count_ != 0 && page_no == pages_[count_ - 1])) break;
-      pages_[count_++] = page_no;
-    }
-    if (count_ == 1) return;
-    for (const PageNo page_no : pages()) BufferCache::Prefetch(page_no);
+// The first of the changes, as many as go into one record.
+Result<size_t> PutFirst(std::span<const LoggedChange> changes, int64_t now_ms) {
+  const uint32_t database = changes.front().database;
+  std::array<KeyPut, kMaxRecordPages> puts;
+  size_t count = 0;
+  for (const LoggedChange& change : changes.first(std::min(changes.size(), puts.size()))) {
+    if (!IsSmallPut(change) || change.database != database) break;
+    puts[count++] = {change.key, change.value, change.expire_at_ms};
   }
-  std::span<const PageNo> pages() const { return std::span(pages_).first(count_); }
-
- private:
-  std::array<PageNo, kMaxRecordPages> pages_;
-  size_t count_ = 0;
-};
-
-// Of the changes, the first ones that can be made with one record; 0: not even the first can be
-// without a search. Only the first leaf is waited for, holding nothing: the order of the others,
-// and who else wants them, does not matter.
-Result<size_t> PutByHints(std::span<const LoggedChange> changes) {
-  const HintedPages hinted(changes);
-  if (hinted.pages().empty()) return size_t{0};
-  LeafPuts puts;
-  for (const PageNo page_no : hinted.pages()) {
-    const LoggedChange& change = changes[puts.count()];
-    const HintWait wait = puts.count() == 0 ? HintWait::kWait : HintWait::kTry;
-    ExclusivePage leaf = FindHintedLeaf(page_no, change.database, change.key, wait);
-    if (!leaf.held()) break;
-    NoteExpiry(change.database, change.expire_at_ms);
-    if (!puts.Add(
-            std::move(leaf),
-            {.key = change.key, .value = change.value, .expire_at_ms = change.expire_at_ms})) {
-      break;
-    }
-  }
-  if (puts.count() == 0) return size_t{0};
-  RETURN_IF_ERROR(puts.Commit());
-  return puts.count();
+  const Operation operation;
+  return PutByHints(database, std::span(puts).first(count), now_ms, LockLook::kHolder);
 }
 
 // Whoever is at it again must not empty what has been put there since.
@@ -143,10 +107,7 @@ Status MakeChange(const LoggedChange& change, int64_t now_ms) {
 }
 
 Result<size_t> MakeChanges(std::span<const LoggedChange> changes, int64_t now_ms) {
-  ASSIGN_OR_RETURN(const size_t made, [&] {
-    const Operation operation;
-    return PutByHints(changes);
-  }());
+  ASSIGN_OR_RETURN(const size_t made, PutFirst(changes, now_ms));
   for (const LoggedChange& change : changes.first(made)) WakeVacuumFor(change.expire_at_ms);
   if (made != 0) return made;
   RETURN_IF_ERROR(MakeChange(changes.front(), now_ms));

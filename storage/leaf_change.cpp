@@ -117,8 +117,8 @@ Result<Step> PutKey(ExclusivePage& leaf, uint32_t slot, bool replace, const NewC
   return Step::kDone;
 }
 
-bool LeafPuts::Add(ExclusivePage leaf, const NewCell& cell) {
-  const NodeView node(leaf.bytes());
+bool LeafPuts::Add(FoundLeaf<ExclusivePage> leaf, const NewCell& cell) {
+  const NodeView node = leaf.node();
   if (count_ == puts_.size() || cell.head != kNoPage) return false;
   if (count_ != 0) {
     const PageHeader& first = HeaderOf(puts_[0].leaf.bytes());
@@ -126,10 +126,10 @@ bool LeafPuts::Add(ExclusivePage leaf, const NewCell& cell) {
       return false;
     }
   }
-  const uint32_t slot = node.LowerBound(cell.key);
-  const bool replace = slot < node.count() && node.Key(slot) == cell.key;
+  const auto [slot, replace] = leaf.at;
   const Placement placement = PlanCell(node, slot, replace, cell.bytes());
   if (placement == Placement::kNoRoom) return false;
+  if (replace && node.Leaf(slot).ExpiredAt(now_ms_)) return false;
   const OldCell old = replace ? LookAtOld(node, slot) : OldCell{};
   const ChangedBytes changed = ChangesOf(node, slot, placement);
   const size_t record_bytes = record_bytes_ + sizeof(LeafPutPayload) + cell.bytes();
@@ -139,7 +139,7 @@ bool LeafPuts::Add(ExclusivePage leaf, const NewCell& cell) {
     return false;
   }
   Put& put = puts_[count_++];
-  put.leaf = std::move(leaf);
+  put.leaf = std::move(leaf.page);
   put.cell = cell;
   put.cell_header = HeaderOfCell(cell);
   put.payload = {.slot = static_cast<uint16_t>(slot),

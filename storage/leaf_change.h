@@ -11,6 +11,7 @@
 #include "storage/mini_transaction.h"
 #include "storage/node.h"
 #include "storage/operation.h"
+#include "storage/tree.h"
 
 namespace warren {
 
@@ -52,8 +53,11 @@ Result<Step> PutKey(ExclusivePage& leaf, uint32_t slot, bool replace, const NewC
 // One cell for each of several leaves, written with one record. No chains.
 class LeafPuts {
  public:
-  // Takes the leaf, if cell, room and record allow it; else it has been let go.
-  bool Add(ExclusivePage leaf, const NewCell& cell);
+  explicit LeafPuts(int64_t now_ms) : now_ms_(now_ms) {}
+
+  // Takes the leaf, if cell, room and record allow it and the key's time has not come; else it has
+  // been let go.
+  bool Add(FoundLeaf<ExclusivePage> leaf, const NewCell& cell);
   size_t count() const { return count_; }
   // Makes the change and lets the leaves go. An error: nothing has changed.
   Status Commit();
@@ -66,6 +70,7 @@ class LeafPuts {
     LeafPutPayload payload;
     ChangedBytes changed;
   };
+  const int64_t now_ms_;
   std::array<Put, kMaxRecordPages> puts_;
   size_t count_ = 0;
   size_t record_bytes_ = kFixedRecordBytes;

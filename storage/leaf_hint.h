@@ -4,18 +4,19 @@
 //
 // Rules
 //  1. A hint is never believed: it may name any page at all. Whoever follows one locks the page
-//     and asks LeafHint::IsLeafOf, which goes by the page's bytes and the database's incarnation
+//     and asks LeafHint::Locate, which goes by the page's bytes and the database's incarnation
 //     alone. If the page is not the one, the search goes through the tree.
 //  2. So hints are written by anybody at any time with plain relaxed stores; a death leaves nothing
 //     to repair, and no test of them can be "stale".
 //  3. Whoever came by a hint followed no link, so `op_start` does not protect the page. It needs
 //     no protection: to free a page, its lock is taken after the tree or the leaf has been taken
-//     away, and IsLeafOf is true only before that. What is done under the page's lock is done
+//     away, and Locate finds it only before that. What is done under the page's lock is done
 //     before it can be freed; whatever is found through it (overflow chains) becomes garbage
 //     later still, and is protected by `op_start` as ever.
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string_view>
 
@@ -34,9 +35,10 @@ class LeafHint {
     if (page_no() != leaf) place_.store(leaf, std::memory_order_relaxed);
   }
 
-  // Is this page a leaf of the database's tree, now, in whose range the key lies? The caller holds
-  // the page. Also false for a key before the leaf's first one, whose range is known only above.
-  static bool IsLeafOf(NodeView page, uint32_t database, std::string_view key);
+  // The key's place in the page, if that is a leaf of the database's tree, now, in whose range the
+  // key lies. The caller holds the page. Nothing also for a key before the leaf's first one: where
+  // its range begins is known only above.
+  static std::optional<KeySlot> Locate(NodeView page, uint32_t database, std::string_view key);
 
  private:
   std::atomic<PageNo>& place_;

@@ -147,10 +147,9 @@ uint32_t NodeView::LowerBound(std::string_view key) const {
   return order == 0 ? low : order < 0 ? first : count();
 }
 
-std::optional<uint32_t> NodeView::Find(std::string_view key) const {
+KeySlot NodeView::Locate(std::string_view key) const {
   const uint32_t slot = LowerBound(key);
-  if (slot < count() && Key(slot) == key) return slot;
-  return std::nullopt;
+  return {slot, slot < count() && Key(slot) == key};
 }
 
 uint32_t NodeView::ChildSlot(const SearchTarget& target) const {

@@ -125,6 +125,12 @@ struct SearchTarget {
   std::string_view key;
 };
 
+// Where a key is in a node, or would go.
+struct KeySlot {
+  uint32_t slot = 0;
+  bool stored = false;
+};
+
 class NodeView {
  public:
   explicit NodeView(const std::byte* page) : page_(page) {}
@@ -167,8 +173,8 @@ class NodeView {
   uint32_t FirstKeySlot() const { return is_leaf() ? 0 : 1; }
   // The first slot from FirstKeySlot() whose key is not less than `key` (count() if none).
   uint32_t LowerBound(std::string_view key) const;
-  // The slot of `key`, if it is there.
-  std::optional<uint32_t> Find(std::string_view key) const;
+  // The same, and whether that slot's key is `key`.
+  KeySlot Locate(std::string_view key) const;
   // Inner page: the slot of the child that `target` leads to.
   uint32_t ChildSlot(const SearchTarget& target) const;
   std::optional<uint32_t> SlotOfChild(PageNo child) const;

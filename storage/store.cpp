@@ -1,12 +1,15 @@
 // Read and Modify: one key (store.h).
 #include "storage/store.h"
 
+#include <algorithm>
+
 #include "base/check.h"
 #include "base/seeded_bug.h"
 #include "shmem/lock_table.h"
 #include "shmem/stats.h"
 #include "storage/database_counts.h"
 #include "storage/expiry.h"
+#include "storage/hinted_puts.h"
 #include "storage/leaf_change.h"
 #include "storage/operation.h"
 #include "storage/overflow.h"
@@ -51,17 +54,16 @@ class Reader {
       : database_(database), key_(key), now_ms_(now_ms), need_(need), look_(look), stamp_(stamp) {}
 
   Result<Step> Attempt(Callback read) {
-    ASSIGN_OR_RETURN(SharedPage leaf, FindLeafShared(database_, key_));
+    ASSIGN_OR_RETURN(FoundLeaf<SharedPage> leaf, FindLeafShared(database_, key_));
     // While the leaf is locked. Without a leaf: who commits meanwhile is not seen by anybody yet.
     if (kLooks && look_ == LockLook::kLook && !WARREN_SEEDED_BUG(no_read_look) &&
         LockTable::ReadConflicts(database_, key_)) {
       return Conflict();
     }
-    if (stamp_ != nullptr) *stamp_ = StampOf(database_, leaf);
+    if (stamp_ != nullptr) *stamp_ = StampOf(database_, leaf.page);
     exists = met_expired = false;
-    const auto slot = leaf.held() ? NodeView(leaf.bytes()).Find(key_) : std::nullopt;
-    if (!slot.has_value()) return Absent(read);
-    const LeafCell cell = NodeView(leaf.bytes()).Leaf(*slot);
+    if (!leaf.at.stored) return Absent(read);
+    const LeafCell cell = leaf.node().Leaf(leaf.at.slot);
     if (cell.ExpiredAt(now_ms_)) {
       met_expired = true;
       return Absent(read);
@@ -71,7 +73,7 @@ class Reader {
     const uint64_t value_bytes = cell.value_bytes();
     if (need_ == NeedValue::kYes && cell.is_overflow()) {
       const PageNo head = cell.overflow_head();
-      leaf.Release();
+      leaf.page.Release();
       ASSIGN_OR_RETURN(char* const to, t_value.Reserve(value_bytes));
       RETURN_IF_ERROR(ReadChain(head, value_bytes, to));
       current.value = {to, value_bytes};
@@ -175,16 +177,17 @@ class Modifier {
 
   Result<Step> Attempt() {
     phase_ = Phase::kDone;
-    ASSIGN_OR_RETURN(ExclusivePage leaf, FindLeafExclusive(database_, key_));
+    ASSIGN_OR_RETURN(FoundLeaf<ExclusivePage> found, FindLeafExclusive(database_, key_));
     // Each time anew: whoever was granted the key since the leaf was let go keeps us out.
     if (kLooks && look_ == LockLook::kLook && !SkipsLook() &&
         LockTable::WriteConflicts(database_, key_)) {
       return Conflict();
     }
-    if (!leaf.held()) return AttemptWithoutTree();
-    const NodeView node(leaf.bytes());
-    slot_ = node.LowerBound(key_);
-    stored_ = slot_ < node.count() && node.Key(slot_) == key_;
+    if (!found.held()) return AttemptWithoutTree();
+    ExclusivePage& leaf = found.page;
+    const NodeView node = found.node();
+    slot_ = found.at.slot;
+    stored_ = found.at.stored;
     expired_ = stored_ && node.Leaf(slot_).ExpiredAt(now_ms_);
     if (!stored_ || expired_) {
       if (!DecidedFor(Current{})) DecideFor(Current{}, 0);
@@ -316,6 +319,20 @@ Result<bool> Store::Read(uint32_t database, std::string_view key, int64_t now_ms
   // The key is gone for everybody already; that its cell is still there harms nobody if this fails.
   if (reader.met_expired) (void)Expire(database, key, now_ms);
   return reader.exists;
+}
+
+size_t Store::PutAtOnce(uint32_t database, std::span<const KeyPut> puts, int64_t now_ms) {
+  static_assert(kMostPutAtOnce <= kMaxRecordPages);
+  size_t count = 0;
+  for (const KeyPut& put : puts.first(std::min(puts.size(), kMostPutAtOnce))) {
+    CheckKey(database, put.key);
+    if (NeedsChain(put.key, put.value.size())) break;
+    ++count;
+  }
+  const LockLook look = kLooks ? LockLook::kLook : LockLook::kHolder;
+  const Operation operation;
+  const Result<size_t> made = PutByHints(database, puts.first(count), now_ms, look);
+  return made.ok() ? *made : 0;
 }
 
 Result<bool> Store::Expire(uint32_t database, std::string_view key, int64_t now_ms, LockLook look) {

@@ -11,6 +11,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -65,6 +66,14 @@ struct LeafStamp {
   friend bool operator==(const LeafStamp&, const LeafStamp&) = default;
 };
 
+// A key to be put, whatever it is now.
+struct KeyPut {
+  std::string_view key;
+  std::string_view value;
+  int64_t expire_at_ms = kNoExpiry;
+};
+inline constexpr size_t kMostPutAtOnce = 8;
+
 class Store {
  public:
   // -- The data directory (see data_directory.h for init, open, clean shutdown).
@@ -95,6 +104,11 @@ class Store {
       uint32_t database, std::string_view key, int64_t now_ms, NeedValue need,
       FunctionRef<Change(const Current&, uint64_t value_bytes)> decide,
       LockLook look = LockLook::kLook);
+
+  // Makes the first of the puts, with kLook: as many as one record can hold and a short way leads
+  // to, kMostPutAtOnce at most, all at one moment. How many. 0: the first one takes Modify, be it to
+  // learn what is against it.
+  static size_t PutAtOnce(uint32_t database, std::span<const KeyPut> puts, int64_t now_ms);
 
   // Removes the key if its time has come. Was it so? A key whose expiry was renewed meanwhile
   // stays: it is looked at under its leaf's lock. So does one that somebody else has locked.

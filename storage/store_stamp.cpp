@@ -29,13 +29,12 @@ bool Store::Unchanged(const LeafStamp& stamp) noexcept {
 Result<KeyStamp> Store::Stamp(uint32_t database, std::string_view key, int64_t now_ms) {
   KeyStamp stamp;
   RETURN_IF_ERROR(RunSteps([&]() -> Result<Step> {
-    ASSIGN_OR_RETURN(const SharedPage leaf, FindLeafShared(database, key));
+    ASSIGN_OR_RETURN(const FoundLeaf<SharedPage> leaf, FindLeafShared(database, key));
     // With the leaf locked: nobody is between raising the counter and erasing the key.
     stamp = {.removals = Segment::KeyRemovals(KeyTag(database, key).hash).load(),
              .flushes = Segment::Database(database).flushes.load()};
-    const auto slot = leaf.held() ? NodeView(leaf.bytes()).Find(key) : std::nullopt;
-    if (!slot.has_value()) return Step::kDone;
-    const LeafCell cell = NodeView(leaf.bytes()).Leaf(*slot);
+    if (!leaf.at.stored) return Step::kDone;
+    const LeafCell cell = leaf.node().Leaf(leaf.at.slot);
     stamp.exists = !cell.ExpiredAt(now_ms);
     // Also of a cell whose time has come and that nobody has removed yet: it may have come since.
     stamp.version = cell.version();

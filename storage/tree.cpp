@@ -101,31 +101,36 @@ bool FindInCache(PageNo page_no, ExclusivePage* page) {
 
 // The page that a hint names, if `find` finds it and it is the leaf; else not held.
 template <typename Page>
-Page FollowHint(PageNo hinted, uint32_t database, std::string_view key,
-                bool (*find)(PageNo, Page*)) {
-  Page leaf;
-  if (hinted != kNoPage && find(hinted, &leaf) &&
-      !LeafHint::IsLeafOf(NodeView(leaf.bytes()), database, key)) {
-    leaf.Release();
+FoundLeaf<Page> FollowHint(PageNo hinted, uint32_t database, std::string_view key,
+                           bool (*find)(PageNo, Page*)) {
+  FoundLeaf<Page> leaf;
+  if (hinted == kNoPage || !find(hinted, &leaf.page)) return leaf;
+  const std::optional<KeySlot> at = LeafHint::Locate(leaf.node(), database, key);
+  if (at) {
+    leaf.at = *at;
+  } else {
+    leaf.page.Release();
   }
   return leaf;
 }
 
 template <typename Page>
-Result<Page> FindLeaf(uint32_t database, std::string_view key) {
+Result<FoundLeaf<Page>> FindLeaf(uint32_t database, std::string_view key) {
   const LeafHint hint(database, key);
-  Page leaf = FollowHint<Page>(hint.page_no(), database, key, FindInCache);
+  FoundLeaf<Page> leaf = FollowHint<Page>(hint.page_no(), database, key, FindInCache);
   if (leaf.held()) return leaf;
   Stats::Add(StatId::kTreeDescents);
-  ASSIGN_OR_RETURN(leaf, FindNode<Page>(database, 0, {SearchTarget::kAt, key}, nullptr));
-  if (leaf.held()) hint.Set(leaf.page_no());
+  ASSIGN_OR_RETURN(leaf.page, FindNode<Page>(database, 0, {SearchTarget::kAt, key}, nullptr));
+  if (!leaf.held()) return leaf;
+  hint.Set(leaf.page.page_no());
+  leaf.at = leaf.node().Locate(key);
   return leaf;
 }
 
 }  // namespace
 
-ExclusivePage FindHintedLeaf(PageNo hinted, uint32_t database, std::string_view key,
-                             HintWait wait) {
+FoundLeaf<ExclusivePage> FindHintedLeaf(PageNo hinted, uint32_t database, std::string_view key,
+                                        HintWait wait) {
   return FollowHint(
       hinted, database, key,
       wait == HintWait::kWait ? BufferCache::FindExclusive : BufferCache::TryFindExclusive);
@@ -194,11 +199,11 @@ Result<ExclusivePage> FindNodeExclusive(uint32_t database, uint32_t level,
   return FindNode<ExclusivePage>(database, level, target, nullptr);
 }
 
-Result<SharedPage> FindLeafShared(uint32_t database, std::string_view key) {
+Result<FoundLeaf<SharedPage>> FindLeafShared(uint32_t database, std::string_view key) {
   return FindLeaf<SharedPage>(database, key);
 }
 
-Result<ExclusivePage> FindLeafExclusive(uint32_t database, std::string_view key) {
+Result<FoundLeaf<ExclusivePage>> FindLeafExclusive(uint32_t database, std::string_view key) {
   return FindLeaf<ExclusivePage>(database, key);
 }
 

@@ -37,15 +37,26 @@ Result<SharedPage> FindNodeShared(uint32_t database, uint32_t level, const Searc
 Result<ExclusivePage> FindNodeExclusive(uint32_t database, uint32_t level,
                                         const SearchTarget& target);
 
-// The leaf in whose range `key` lies, or a page not held if the database has no tree: by its hint
-// (leaf_hint.h), without the nodes above, where that leads to it.
-Result<SharedPage> FindLeafShared(uint32_t database, std::string_view key);
-Result<ExclusivePage> FindLeafExclusive(uint32_t database, std::string_view key);
+// The leaf in whose range a key lies, and the key's place there.
+template <typename Page>
+struct FoundLeaf {
+  Page page;
+  KeySlot at;
+
+  bool held() const { return page.held(); }
+  NodeView node() const { return NodeView(page.bytes()); }
+};
+
+// By the key's hint (leaf_hint.h), without the nodes above, where that leads to the leaf. Not held
+// if the database has no tree.
+Result<FoundLeaf<SharedPage>> FindLeafShared(uint32_t database, std::string_view key);
+Result<FoundLeaf<ExclusivePage>> FindLeafExclusive(uint32_t database, std::string_view key);
 
 // The leaf that the key's hint, `hinted`, leads to; not held if that is not the one. With kTry also
 // if it is locked: then others may be held, in any order.
 enum class HintWait : uint8_t { kWait, kTry };
-ExclusivePage FindHintedLeaf(PageNo hinted, uint32_t database, std::string_view key, HintWait wait);
+FoundLeaf<ExclusivePage> FindHintedLeaf(PageNo hinted, uint32_t database, std::string_view key,
+                                        HintWait wait);
 
 // What a page must be, where a link led to it.
 struct ExpectedNode {

@@ -125,7 +125,7 @@ PageNo ChainOf(const std::string& key) {
   Result<SharedPage> leaf = FindNodeShared(0, 0, {SearchTarget::kAt, key});
   REQUIRE(leaf.ok());
   const NodeView node(leaf->bytes());
-  return node.Leaf(*node.Find(key)).overflow_head();
+  return node.Leaf(node.Locate(key).slot).overflow_head();
 }
 
 }  // namespace

@@ -24,7 +24,9 @@ struct Parsed {
 
 class Feeder {
  public:
-  explicit Feeder(RequestLimits limits = {}) : limits_(limits) {}
+  enum class Taking : bool { kNext, kPeeked };
+  explicit Feeder(RequestLimits limits = {}, Taking taking = Taking::kNext)
+      : limits_(limits), taking_(taking == Taking::kPeeked) {}
 
   void Feed(std::string_view bytes) {
     while (!bytes.empty() && parsed_.error.empty()) {
@@ -46,13 +48,27 @@ class Feeder {
       const Outcome outcome = parser_.Next(limits_);
       if (outcome == Outcome::kError) parsed_.error = parser_.error();
       if (outcome != Outcome::kRequest) return;
-      std::string_view peeked[3];
-      (void)parser_.PeekKeys(peeked);  // whatever the bytes are, it changes nothing
       parsed_.requests.emplace_back(parser_.args().begin(), parser_.args().end());
+      if (taking_) TakePeeked();
+    }
+  }
+
+  // Some of those that are peeked are taken without being parsed again, or skipped so.
+  void TakePeeked() {
+    PeekedRequest peeked[3];
+    const size_t found = parser_.Peek(limits_, peeked);
+    const auto first = std::span(peeked).first(found);
+    const auto end = std::ranges::find_if_not(first, &PeekedRequest::complete);
+    const auto count = static_cast<size_t>(end - first.begin());
+    for (size_t i = 0; i < count; ++i) {
+      const Args args = peeked[i].args();
+      parsed_.requests.emplace_back(args.begin(), args.end());
+      if (i % 2 == 1 || i + 1 == count) parser_.Take(peeked[i]);
     }
   }
 
   RequestLimits limits_;
+  bool taking_;
   RequestParser parser_;
   Parsed parsed_;
 };
@@ -233,17 +249,22 @@ TEST_CASE("many requests in one piece are all found, the last cut one later") {
 }
 
 // What is peeked behind the first request.
-std::vector<std::string> PeekedBehindFirst(const std::string& bytes, size_t most) {
+std::vector<std::string> PeekedBehindFirst(const std::string& bytes, size_t most,
+                                           const RequestLimits& limits = {}) {
   RequestParser parser;
   const std::span<char> space = parser.WritableSpace();
   REQUIRE(space.size() >= bytes.size());
   memcpy(space.data(), bytes.data(), bytes.size());
   parser.Received(bytes.size());
   REQUIRE(parser.Next({}) == Outcome::kRequest);
-  std::vector<std::string_view> keys(most);
-  const size_t found = parser.PeekKeys(keys);
+  std::vector<PeekedRequest> requests(most);
+  const size_t found = parser.Peek(limits, requests);
   REQUIRE(found <= most);
-  return {keys.begin(), keys.begin() + static_cast<ptrdiff_t>(found)};
+  std::vector<std::string> keys;
+  for (const PeekedRequest& request : std::span(requests).first(found)) {
+    keys.emplace_back(request.count > 1 ? request.arguments[1] : "");
+  }
+  return keys;
 }
 
 TEST_CASE("the keys of the requests behind the present one are seen as far as those are whole") {
@@ -259,6 +280,34 @@ TEST_CASE("the keys of the requests behind the present one are seen as far as th
   for (size_t cut = 1; cut <= set.size(); ++cut) {
     CHECK(PeekedBehindFirst(ping + get + set.substr(0, set.size() - cut), 4) == Keys{"of the get"});
   }
+  CHECK(PeekedBehindFirst(ping + get + "*0\r\n" + set, 4) == Keys{"of the get"});
+}
+
+TEST_CASE("what the limits may be against is not peeked") {
+  const std::string ping = Multibulk({"PING"}), mget = Multibulk({"MGET", "a", "b", "c"});
+  CHECK(PeekedBehindFirst(ping + mget, 4).size() == 1);
+  CHECK(PeekedBehindFirst(ping + mget, 4, {.authenticated = false}).empty());
+  CHECK(PeekedBehindFirst(ping + mget, 4, {.bulk_bytes = 9999}).empty());
+  CHECK(PeekedBehindFirst(ping + mget, 4, {.query_bytes = mget.size()}).empty());
+}
+
+TEST_CASE("requests are the same when they are peeked and then taken") {
+  std::string bytes;
+  std::vector<Request> requests;
+  for (size_t i = 0; i < 200; ++i) {
+    Request request{"MSET"};
+    for (size_t j = 0; j < i % 5; ++j) request.push_back(std::string(i * j % 13, 'x'));
+    bytes += i % 17 == 0 ? "PING\r\n*0\r\n" : Multibulk(request);
+    requests.push_back(i % 17 == 0 ? Request{"PING"} : request);
+  }
+  for (size_t piece = 1; piece < bytes.size(); piece = piece * 3 / 2 + 1) {
+    Feeder feeder({}, Feeder::Taking::kPeeked);
+    for (size_t at = 0; at < bytes.size(); at += piece) {
+      feeder.Feed(std::string_view(bytes).substr(at, piece));
+    }
+    REQUIRE(feeder.parsed() == Parsed{requests, ""});
+    REQUIRE(feeder.parser().PendingBytes() == 0);
+  }
 }
 
 TEST_CASE("any bytes end in requests, an error, or a wait for more") {
@@ -271,6 +320,9 @@ TEST_CASE("any bytes end in requests, an error, or a wait for more") {
       bytes += state % 11 == 0 ? static_cast<char>(state >> 32) : letters[state % letters.size()];
     }
     const Parsed whole = ParseWhole(bytes);
+    Feeder taking({}, Feeder::Taking::kPeeked);
+    taking.Feed(bytes);
+    REQUIRE(taking.parsed() == whole);
     Feeder feeder;
     for (char c : bytes) feeder.Feed({&c, 1});
     REQUIRE(feeder.parsed() == whole);

@@ -70,9 +70,9 @@ TEST_CASE("a leaf under random puts and erases holds what a map holds") {
   for (int i = 0; i < 20'000; ++i) {
     const std::string key = fmt::format("k{}", random() % 120);
     if (random() % 3 == 0) {
-      const auto slot = page.view().Find(key);
-      REQUIRE(slot.has_value() == model.contains(key));
-      if (slot) EraseCell(page.bytes, *slot);
+      const auto [slot, stored] = page.view().Locate(key);
+      REQUIRE(stored == model.contains(key));
+      if (stored) EraseCell(page.bytes, slot);
       model.erase(key);
     } else {
       const std::string value(random() % 200, static_cast<char>('a' + i % 26));
@@ -131,10 +131,11 @@ TEST_CASE("a search finds every key's place whatever the keys have in common") {
       const NodeView node = page.view();
       CHECK(node.LowerBound(key) ==
             static_cast<uint32_t>(std::distance(model.begin(), model.lower_bound(key))));
-      const std::optional<uint32_t> slot = node.Find(key);
-      CHECK(slot.has_value() == model.contains(key));
-      if (slot && random() % 3 == 0) {
-        EraseCell(page.bytes, *slot);
+      const auto [slot, stored] = node.Locate(key);
+      CHECK(slot == node.LowerBound(key));
+      CHECK(stored == model.contains(key));
+      if (stored && random() % 3 == 0) {
+        EraseCell(page.bytes, slot);
         model.erase(key);
       } else if (HasRoom(page, key, 20)) {
         PutCell(page, key, std::string(random() % 20, 'v'));
