@@ -220,9 +220,8 @@ size_t Session::ExecuteSets(std::span<const KeyPut> sets) {
   // Then no reply needs memory.
   const bool has_room = output_.capacity() - output_.size() >= sets.size() * sizeof "+OK\r\n";
   if (!plain || !has_room) return 0;
-  const auto too_long = std::ranges::find_if(sets, [](const KeyPut& one) {
-    return one.key.size() > GetSettings().max_key_size_bytes;
-  });
+  const auto too_long = std::ranges::find_if(
+      sets, [](const KeyPut& one) { return one.key.size() > GetSettings().max_key_size_bytes; });
   ShowCommand(set);
   const size_t done = Store::PutAtOnce(
       database_, sets.first(static_cast<size_t>(too_long - sets.begin())), now_ms_);

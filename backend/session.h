@@ -135,9 +135,7 @@ class Session {
   // Finds, checks (arity, authentication) and runs one command, appending exactly one reply.
   void Execute(Args args);
   // Is it SET with a key and a value, and nothing else?
-  static bool IsPlainSet(Args args) {
-    return args.size() == 3 && EqualsIgnoreCase(args[0], "set");
-  }
+  static bool IsPlainSet(Args args) { return args.size() == 3 && EqualsIgnoreCase(args[0], "set"); }
   // Runs the first of several plain SETs that follow each other, as many as are done together more
   // cheaply than one by one (Store::PutAtOnce), as Execute would. How many; 0: none.
   size_t ExecuteSets(std::span<const KeyPut> sets);

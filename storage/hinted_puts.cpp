@@ -48,9 +48,8 @@ Result<size_t> PutByHints(uint32_t database, std::span<const KeyPut> puts, int64
     if (!leaf.held()) break;
     if (look == LockLook::kLook && LockTable::WriteConflicts(database, put.key)) break;
     NoteExpiry(database, put.expire_at_ms);
-    if (!leaf_puts.Add(
-            std::move(leaf),
-            {.key = put.key, .value = put.value, .expire_at_ms = put.expire_at_ms})) {
+    if (!leaf_puts.Add(std::move(leaf),
+                       {.key = put.key, .value = put.value, .expire_at_ms = put.expire_at_ms})) {
       break;
     }
   }

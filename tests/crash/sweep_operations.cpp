@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <array>
 #include <cstdlib>
 
 #include "base/fault_point.h"
@@ -139,6 +140,20 @@ std::vector<Operation> TreeOperations() {
                ops.push_back({.kind = CommitOp::kPut, .key = key, .value = value});
              }
              MustSucceed(CommitChanges(ops, 1));
+           }},
+      {.name = "tree: puts into several leaves at once",
+       .set_up =
+           [] {
+             Fill(40);
+             for (int i = 0; i < 40; ++i) (void)Get(KeyNo(i));  // finds the hints
+           },
+       .run =
+           [] {
+             const std::string moves = Filled(kHalfLeaf, 'm');
+             const std::array keys = {KeyNo(1), KeyNo(11), KeyNo(21), KeyNo(31)};
+             const std::array<KeyPut, 4> puts = {
+                 {{keys[0], "short"}, {keys[1], moves, 9'000'000}, {keys[2], ""}, {keys[3], "x"}}};
+             if (Store::PutAtOnce(0, puts, 1) != puts.size()) std::abort();
            }},
       {.name = "file: it grows for a large value",
        .run = [] { Put("large", Filled(900'000, 'g')); }},

@@ -33,18 +33,34 @@ class RawClient {
   explicit RawClient(Connection connection) : connection_(std::move(connection)) {}
 
   std::string operator()(const Words& words) {
+    connection_.SendRaw(RequestOf(words));
+    return TakeReplies(1);
+  }
+  // All are sent together.
+  std::string operator()(const std::vector<Words>& commands) {
+    std::string requests;
+    for (const Words& words : commands) requests += RequestOf(words);
+    connection_.SendRaw(requests);
+    return TakeReplies(commands.size());
+  }
+
+ private:
+  static std::string RequestOf(const Words& words) {
     std::string request = "*" + std::to_string(words.size()) + "\r\n";
     for (const std::string& word : words) {
       request += "$" + std::to_string(word.size()) + "\r\n" + word + "\r\n";
     }
-    connection_.SendRaw(request);
-    const size_t end = EndOfReply(0);
-    std::string reply = received_.substr(0, end);
-    received_.erase(0, end);
-    return reply;
+    return request;
   }
 
- private:
+  std::string TakeReplies(size_t count) {
+    size_t end = 0;
+    for (size_t i = 0; i < count; ++i) end = EndOfReply(end);
+    std::string replies = received_.substr(0, end);
+    received_.erase(0, end);
+    return replies;
+  }
+
   void ReceiveMore() {
     pollfd ready{.fd = connection_.fd(), .events = POLLIN, .revents = 0};
     REQUIRE(poll(&ready, 1, static_cast<int>(kPatience.count())) == 1);
@@ -133,6 +149,17 @@ class Pair {
       found = SortedLines(found);
     }
     Check(words, expected, found);
+  }
+
+  // Sent together; the replies.
+  void ComparePipeline(const std::vector<Words>& commands) {
+    const std::string expected = redis_[0](commands), found = warren_[0](commands);
+    CAPTURE(commands.size());
+    Check(commands.front(), expected, found);
+  }
+
+  int64_t WarrenCounter(const std::string& name) {
+    return warren_server_.Command("STATS", name).elements.at(1).integer;
   }
 
   // The reply, if both give the same one.
@@ -345,6 +372,41 @@ TEST_CASE("random commands are answered byte by byte as Redis answers them") {
   Pair pair(*program);
   RandomCommands commands(seed);
   for (int i = 0; i < 20'000; ++i) pair.Compare(commands.Next());
+}
+
+// SETs that follow each other are done together as far as their keys lie in different leaves.
+TEST_CASE(
+    "random commands that are sent together are answered byte by byte as Redis answers them") {
+  const auto program = RedisOrSkip();
+  if (!program) return;
+  const auto seed = static_cast<uint32_t>(TestSeed());
+  CAPTURE(seed);
+  Pair pair(*program);
+  RandomCommands commands(seed);
+  std::mt19937 random(seed);
+  const auto far_key = [&] { return "far:" + std::to_string(random() % 40); };
+  const std::string quarter_leaf(1900, 'q');
+  for (int i = 0; i < 40; ++i) pair.Prepare({"SET", "far:" + std::to_string(i), quarter_leaf});
+  int64_t sets = 0, changes = 0;
+  for (int round = 0; round < 800; ++round) {
+    const int64_t before = pair.WarrenCounter("mini_transactions");
+    std::vector<Words> together;
+    const bool sets_only = round % 2 == 0;
+    for (size_t n = 1 + random() % 40; n > 0; --n) {
+      const bool set = sets_only || random() % 4 != 0;
+      const std::string value = random() % 5 == 0 ? quarter_leaf : std::to_string(random());
+      together.push_back(set ? Words{random() % 2 == 0 ? "SET" : "set", far_key(), value}
+                         : random() % 2 == 0 ? Words{"GET", far_key()}
+                                             : commands.Next());
+    }
+    pair.ComparePipeline(together);
+    if (!sets_only) continue;
+    sets += static_cast<int64_t>(together.size());
+    changes += pair.WarrenCounter("mini_transactions") - before;
+  }
+  CHECK(changes < sets / 2);
+  pair.Compare({"DBSIZE"});
+  for (int i = 0; i < 40; ++i) pair.Compare({"GET", "far:" + std::to_string(i)});
 }
 
 TEST_CASE("random transactions of two clients are answered byte by byte as Redis answers them") {

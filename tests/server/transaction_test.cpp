@@ -163,6 +163,27 @@ TEST_CASE("replies to earlier commands of a batch don't wait for a lock that a l
   CHECK(b.Receive().text == "PONG");
 }
 
+TEST_CASE("of SETs that come together, only those behind a locked key wait for its lock") {
+  Server server;
+  Connection a = server.Connect(), b = server.Connect();
+  const std::string quarter_leaf(1900, 'q');
+  for (int i = 0; i < 10; ++i) CHECK(a("SET", "k" + std::to_string(i), quarter_leaf).ok());
+  CHECK(a("BEGIN").ok());
+  CHECK(a("SET", "k4", "a").ok());
+  std::string requests;
+  for (int i = 0; i < 10; ++i) {
+    requests += "*3\r\n$3\r\nSET\r\n$2\r\nk" + std::to_string(i) + "\r\n$1\r\nb\r\n";
+  }
+  b.SendRaw(requests);
+  CHECK(b.ReceiveRaw(20) == "+OK\r\n+OK\r\n+OK\r\n+OK\r\n");
+  CHECK(b.ReceiveRaw(1, Milliseconds(100)).empty());
+  CHECK(server.Command("GET", "k3").text == "b");
+  CHECK(server.Command("GET", "k5").text == quarter_leaf);
+  CHECK(a("COMMIT").ok());
+  for (int i = 4; i < 10; ++i) CHECK(b.Receive().ok());
+  for (int i = 0; i < 10; ++i) CHECK(b("GET", "k" + std::to_string(i)).text == "b");
+}
+
 TEST_CASE(
     "of two transactions that wait for each other the younger one is told so and can begin anew") {
   Server server;

@@ -154,6 +154,49 @@ TEST_CASE("keys of one leaf, new keys and a leaf that splits go by records of th
   CheckClean();
 }
 
+TEST_CASE("puts at once are one record for the leaves that hints lead to, and no commit") {
+  StoreWorld world;
+  State state;
+  const auto key = [](int i) { return fmt::format("key{:03}", i); };
+  std::vector<std::string> names;
+  for (int i = 0; i < 60; ++i) names.push_back(key(i));
+  const auto puts_of = [&](std::initializer_list<int> of) {
+    std::vector<KeyPut> puts;
+    for (const int i : of) puts.push_back({names.at(static_cast<size_t>(i)), "new"});
+    return puts;
+  };
+  CHECK(Store::PutAtOnce(0, puts_of({0, 6}), 1) == 0);  // there is no tree
+  for (const std::string& name : names) Put(name, state[name] = std::string(1500, 'o'));
+  for (const std::string& name : names) REQUIRE(Get(name) == state[name]);  // finds the hints
+  Put(key(20), state[key(20)] = std::string(1500, 'o'), 0, 5000);
+  const Lsn before = Wal::InsertPosition();
+  const auto puts = puts_of({0, 6, 12, 18, 24, 30, 36, 42, 48, 54});
+  CHECK(Store::PutAtOnce(0, puts, 1) == kMostPutAtOnce);
+  const auto records = RecordsSince(before);
+  CHECK(records.at("leaf puts") == 1);
+  CHECK(records.size() == 1);
+  for (size_t i = 0; i < kMostPutAtOnce; ++i) state[std::string(puts[i].key)] = "new";
+  CHECK(ReadDatabase() == state);
+
+  // What the first puts can't be made with is left; then what comes first is.
+  const auto made = [&](std::vector<KeyPut> these) {
+    const size_t count = Store::PutAtOnce(0, these, 5000);
+    for (size_t i = 0; i < count; ++i) state[std::string(these[i].key)] = these[i].value;
+    return count;
+  };
+  CHECK(made(puts_of({3, 3})) == 1);       // the same leaf
+  CHECK(made(puts_of({3, 9, 3})) == 2);    // the same leaf, not one behind the other
+  CHECK(made({{key(9), kLarge}}) == 0);    // a chain
+  CHECK(made(puts_of({3, 20, 30})) == 1);  // its time has come
+  CHECK(made({{"no hint", "new"}}) == 0);
+  Put(key(9), state[key(9)] = kLarge);
+  CHECK(made(puts_of({3, 9, 30})) == 1);  // in place of a chain
+  CHECK(made({{key(33), "new", 9000}}) == 1);
+  CHECK(Store::ExpiresCount(0) == 2);
+  CHECK(ReadDatabase() == state);
+  CheckClean();
+}
+
 TEST_CASE("a single change needs no commit record") {
   StoreWorld world;
   Put("other", "1");

@@ -101,6 +101,32 @@ TEST_CASE("a write passes the locks of other keys and intentions on the database
   CHECK(TryPut("other", LockLook::kHolder).ok());  // who says that it holds the lock is believed
 }
 
+TEST_CASE("several puts at once end before a key that somebody has locked") {
+  StoreWorld world;
+  std::vector<std::string> names;
+  for (int i = 0; i < 4; ++i) names.push_back(fmt::format("key {}", i * 100));
+  for (int i = 0; i < 400; ++i) Put(fmt::format("key {}", i), std::string(1900, 'o'));
+  std::vector<KeyPut> puts;
+  for (const std::string& name : names) puts.push_back({name, "new"});
+  for (const std::string& name : names) REQUIRE(Get(name).has_value());  // finds the hints
+  {
+    const Holder holder(KeyTag(0, names[2]), TxLockMode::kX);
+    CHECK(Store::PutAtOnce(0, puts, 1) == 2);
+    CHECK(Store::PutAtOnce(0, std::span(puts).subspan(2), 1) == 0);
+    CHECK(Get(names[1]) == "new");
+    CHECK(Get(names[2]) != "new");
+    CHECK(HeldLockCount() == 0);
+    CHECK(ProcArray::Self().op_start.load() == 0);
+  }
+  {
+    const Holder holder(DatabaseTag(0), TxLockMode::kS);
+    CHECK(Store::PutAtOnce(0, puts, 1) == 0);
+  }
+  CHECK(Store::PutAtOnce(0, std::span(puts).subspan(2), 1) == 2);
+  CHECK(Get(names[3]) == "new");
+  MustSucceed(Store::Check());
+}
+
 TEST_CASE("one's own locks are not in one's way") {
   StoreWorld world;
   StoreWorld::BecomeProcess(3);
