@@ -13,11 +13,11 @@
 
 namespace warren {
 
-// Makes the first of the puts, of values that need no chain, and those behind it that go with it into one record: for other
-// leaves, each of which a hint leads to and nobody has locked. How many; 0: not even the first can
-// be made without a search, or (kLook) without waiting for a lock of somebody else. An error: none
-// is made. Only the first leaf is waited for, holding nothing: the order of the others, and who
-// else wants them, does not matter.
+// Makes the first of the puts, of values that need no chain, and those behind it that go with it
+// into one record: for other leaves, each of which a hint leads to and nobody has locked. How many;
+// 0: not even the first can be made without a search, or (kLook) without waiting for a lock of
+// somebody else. An error: none is made. Only the first leaf is waited for, holding nothing: the
+// order of the others, and who else wants them, does not matter.
 //
 // Locking: no LWLock is held; within an Operation.
 Result<size_t> PutByHints(uint32_t database, std::span<const KeyPut> puts, int64_t now_ms,
