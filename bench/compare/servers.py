@@ -90,7 +90,8 @@ class Server:
         with open(self.directory / "log", "ab") as log:
             self.process = subprocess.Popen(
                 ["setpriv", "--pdeathsig", "TERM", *map(str, self.command())],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, **self.identity)
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+                **self.identity)
 
     def stop(self):
         if self.process is None:
