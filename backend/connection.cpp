@@ -54,7 +54,7 @@ ClientConnection::ClientConnection(int socket_fd) : io_(socket_fd), session_(soc
 }
 
 void ClientConnection::RenewLimits() {
-  taken_ = peeked_count_ = 0;
+  ForgetPeeked();
   const Settings& settings = GetSettings();
   limits_.bulk_bytes =
       std::max<uint64_t>(settings.max_value_size_bytes, settings.max_key_size_bytes);
@@ -69,25 +69,30 @@ std::span<const PeekedRequest> ClientConnection::Peeked() const {
 // One that was peeked need not be parsed again.
 RequestParser::Outcome ClientConnection::NextRequest() {
   if (taken_ == peeked_count_ || !peeked_[taken_].complete()) {
-    taken_ = peeked_count_ = 0;
+    ForgetPeeked();
     return parser_.Next(limits_);
   }
   parser_.Take(peeked_[taken_++]);
   return RequestParser::Outcome::kRequest;
 }
 
-// What the requests that came together will read first is asked for before it is needed. Whether
-// the first arguments are keys, and of this database, is not asked: of those that are not, nothing
-// is in the cache.
+// What is parsed next is parsed by the limits and from the bytes that there are then.
+void ClientConnection::ForgetPeeked() { taken_ = peeked_count_ = 0; }
+
+// What the present request and those that came with it will read first is asked for before it is
+// needed. Whether the first arguments are keys, and of this database, is not asked: of those that
+// are not, nothing is in the cache.
 void ClientConnection::LookAhead() {
   if (taken_ != peeked_count_ || !parser_.HasMore()) return;
   taken_ = 0;
   peeked_count_ = parser_.Peek(limits_, peeked_);
   std::array<std::string_view, kMostPrefetched> keys;
-  for (size_t i = 0; i < peeked_count_; ++i) {
-    keys[i] = peeked_[i].count > 1 ? peeked_[i].arguments[1] : std::string_view();
+  size_t count = 0;
+  if (parser_.args().size() > 1) keys[count++] = parser_.args()[1];
+  for (const PeekedRequest& request : Peeked()) {
+    if (request.count > 1) keys[count++] = request.arguments[1];
   }
-  PrefetchLeaves(session_.database(), std::span(keys).first(peeked_count_));
+  PrefetchLeaves(session_.database(), std::span(keys).first(count));
 }
 
 // The request handed out, and with it the SETs that it and the requests behind it begin with.
@@ -113,13 +118,13 @@ void ClientConnection::Execute() {
 
 void ClientConnection::ExecuteReceived() {
   session_.BeginBatch();
-  taken_ = peeked_count_ = 0;
+  ForgetPeeked();
   while (Open()) {
     RenewSettings();
     // A CONFIG SET of this session has renewed them itself.
     if (limits_of_generation_ != SettingsGeneration()) RenewLimits();
     const bool authenticated = session_.MayExecute();
-    if (limits_.authenticated != authenticated) taken_ = peeked_count_ = 0;
+    if (limits_.authenticated != authenticated) ForgetPeeked();
     limits_.authenticated = authenticated;
     switch (NextRequest()) {
       case RequestParser::Outcome::kNeedMore:
@@ -152,7 +157,7 @@ void ClientConnection::Send() {
 
 // A client that reads at its own pace is waited for, so that its replies don't pile up here.
 void ClientConnection::SendEarly() {
-  taken_ = peeked_count_ = 0;  // more may be received meanwhile
+  ForgetPeeked();  // more may be received meanwhile
   Send();
   while (Open() && !stalled_ && io_.Unsent(session_.output()) > kEarlySendBytes) WaitToSend();
 }

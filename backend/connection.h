@@ -30,6 +30,7 @@ class ClientConnection {
   void RenewLimits();
   RequestParser::Outcome NextRequest();
   std::span<const PeekedRequest> Peeked() const;
+  void ForgetPeeked();
   void LookAhead();
   void Execute();
   void ExecuteReceived();
@@ -60,7 +61,7 @@ class ClientConnection {
   int64_t executed_us_ = 0;            // MonotonicUs of the last command's end, in a transaction
   bool input_ended_ = false;
   // Requests behind the present one are those from the taken_-th to the peeked_count_-th.
-  std::array<PeekedRequest, kMostPrefetched> peeked_;
+  std::array<PeekedRequest, kMostPrefetched - 1> peeked_;
   size_t peeked_count_ = 0;
   size_t taken_ = 0;
   bool stalled_ = false;  // the client has taken no replies for a while, though some wait for it

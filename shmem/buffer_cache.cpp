@@ -1,5 +1,6 @@
 #include "shmem/buffer_cache.h"
 
+#include <algorithm>
 #include <ctime>
 #include <optional>
 #include <utility>
@@ -20,8 +21,6 @@ namespace {
 // How long a process that holds nothing waits for a free buffer before it says kBusy.
 constexpr int64_t kFreeBufferTimeoutNs = 2'000'000'000;
 constexpr int64_t kFreeBufferPauseNs = 200'000;
-// A page's header and its slots, if they are not many.
-constexpr size_t kPrefetchedBytes = 512;
 
 LWLock& ContentLock(BufferIndex buffer) { return g_buffer_pool.content_locks[buffer]; }
 BufferDescriptor& Descriptor(BufferIndex buffer) { return g_buffer_pool.descriptors[buffer]; }
@@ -42,23 +41,31 @@ void NoteHit(BufferIndex buffer) {
   NoteUsage(Descriptor(buffer));
 }
 
-// The page's buffer, locked, if it is in memory.
-BufferIndex LockIfCached(PageNo page_no, LockMode mode) NO_THREAD_SAFETY_ANALYSIS {
-  for (;;) {
-    const BufferIndex buffer = FindBuffer(page_no);
-    if (buffer == kNoBuffer) return kNoBuffer;
-    if (!LockIfHolds(buffer, page_no, mode)) continue;
-    if (Descriptor(buffer).Load().valid()) {
-      NoteHit(buffer);
-      return buffer;
-    }
-    if (mode == LockMode::kShared) {
-      ReleaseShared(ContentLock(buffer));
-    } else {
-      ReleaseExclusive(ContentLock(buffer));
-    }
-    return kNoBuffer;
+void Release(BufferIndex buffer, LockMode mode) NO_THREAD_SAFETY_ANALYSIS {
+  if (mode == LockMode::kShared) {
+    ReleaseShared(ContentLock(buffer));
+  } else {
+    ReleaseExclusive(ContentLock(buffer));
   }
+}
+
+// Has the page that a locked buffer holds been read? If not, lets it go.
+bool KeepIfValid(BufferIndex buffer, LockMode mode) {
+  if (!Descriptor(buffer).Load().valid()) {
+    Release(buffer, mode);
+    return false;
+  }
+  NoteHit(buffer);
+  return true;
+}
+
+// The page that the buffer held a moment ago, locked: kNoPage, not held, if it was none or has
+// changed.
+PageNo LockWhatItHolds(BufferIndex buffer, LockMode mode) {
+  if (buffer >= g_buffer_pool.count) return kNoPage;
+  const BufferState state = Descriptor(buffer).Load();
+  if (!state.valid() || !LockIfHolds(buffer, state.page_no(), mode)) return kNoPage;
+  return KeepIfValid(buffer, mode) ? state.page_no() : kNoPage;
 }
 
 // TakeVictim, which a process that holds nothing repeats for a while when all are in use: whoever
@@ -182,44 +189,62 @@ bool BufferCache::IsUnchanged(BufferIndex buffer, PageNo page_no, Lsn lsn) noexc
 void BufferCache::SetLogFlushHook(Status (*flush_log)(Lsn lsn)) { SetBufferLogFlush(flush_log); }
 
 bool BufferCache::FindShared(PageNo page_no, SharedPage* page) {
+  for (;;) {
+    const BufferIndex buffer = FindBuffer(page_no);
+    if (buffer == kNoBuffer) return false;
+    if (!LockIfHolds(buffer, page_no, LockMode::kShared)) continue;
+    if (!KeepIfValid(buffer, LockMode::kShared)) return false;
+    *page = SharedPage(buffer, page_no, g_buffer_pool.Page(buffer));
+    return true;
+  }
+}
+
+bool BufferCache::LockBuffer(BufferIndex buffer, SharedPage* page) {
   DCHECK(!page->held());
-  const BufferIndex buffer = LockIfCached(page_no, LockMode::kShared);
-  if (buffer == kNoBuffer) return false;
+  const PageNo page_no = LockWhatItHolds(buffer, LockMode::kShared);
+  if (page_no == kNoPage) return false;
   *page = SharedPage(buffer, page_no, g_buffer_pool.Page(buffer));
   return true;
 }
 
-bool BufferCache::FindExclusive(PageNo page_no, ExclusivePage* page) {
+bool BufferCache::LockBuffer(BufferIndex buffer, ExclusivePage* page) {
   DCHECK(!page->held());
-  const BufferIndex buffer = LockIfCached(page_no, LockMode::kExclusive);
-  if (buffer == kNoBuffer) return false;
+  const PageNo page_no = LockWhatItHolds(buffer, LockMode::kExclusive);
+  if (page_no == kNoPage) return false;
   *page = ExclusivePage(buffer, page_no, g_buffer_pool.Page(buffer));
   return true;
 }
 
-void BufferCache::Prefetch(PageNo page_no) {
-  const BufferIndex buffer = FindBuffer(page_no);
-  if (buffer == kNoBuffer) return;
+bool BufferCache::TryLockBuffer(BufferIndex buffer, ExclusivePage* page) NO_THREAD_SAFETY_ANALYSIS {
+  DCHECK(!page->held());
+  if (buffer >= g_buffer_pool.count || !TryAcquireExclusive(ContentLock(buffer))) return false;
+  if (!KeepIfValid(buffer, LockMode::kExclusive)) return false;
+  *page = ExclusivePage(buffer, Descriptor(buffer).Load().page_no(), g_buffer_pool.Page(buffer));
+  return true;
+}
+
+void BufferCache::PrefetchLock(BufferIndex buffer) {
+  if (buffer >= g_buffer_pool.count) return;
   constexpr int kForWriting = 1;
   __builtin_prefetch(&ContentLock(buffer), kForWriting);
+  __builtin_prefetch(&Descriptor(buffer));
+}
+
+void BufferCache::Prefetch(BufferIndex buffer, size_t offset, size_t bytes) {
+  if (buffer >= g_buffer_pool.count || offset >= kPageBytes) return;
   const std::byte* const page = g_buffer_pool.Page(buffer);
-  for (size_t at = 0; at < kPrefetchedBytes; at += kCacheLineBytes) {
-    __builtin_prefetch(page + at, kForWriting);
+  const size_t end = std::min<size_t>(offset + bytes, kPageBytes);
+  for (size_t at = offset / kCacheLineBytes * kCacheLineBytes; at < end; at += kCacheLineBytes) {
+    __builtin_prefetch(page + at);
   }
 }
 
-bool BufferCache::TryFindExclusive(PageNo page_no, ExclusivePage* page) NO_THREAD_SAFETY_ANALYSIS {
-  DCHECK(!page->held());
-  const BufferIndex buffer = FindBuffer(page_no);
-  if (buffer == kNoBuffer || !TryAcquireExclusive(ContentLock(buffer))) return false;
-  const BufferState state = Descriptor(buffer).Load();
-  if (!state.Holds(page_no) || !state.valid()) {
-    ReleaseExclusive(ContentLock(buffer));
-    return false;
-  }
-  NoteHit(buffer);
-  *page = ExclusivePage(buffer, page_no, g_buffer_pool.Page(buffer));
-  return true;
+// A data race on purpose, of which no sanitizer need tell: whoever has the page changes it by plain
+// stores.
+__attribute__((no_sanitize_thread)) uint16_t BufferCache::Glimpse(BufferIndex buffer,
+                                                                  size_t offset) {
+  if (buffer >= g_buffer_pool.count || offset > kPageBytes - sizeof(uint16_t)) return 0;
+  return *reinterpret_cast<const volatile uint16_t*>(g_buffer_pool.Page(buffer) + offset);
 }
 
 Result<SharedPage> BufferCache::GetSharedSlow(PageNo page_no) {

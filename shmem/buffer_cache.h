@@ -116,21 +116,26 @@ class BufferCache {
   // (read), kBusy (every buffer locked), kNoSpace/kIo (a dirty victim could not be written).
   static Result<SharedPage> GetShared(PageNo page_no) {
     SharedPage page;
-    if (FindShared(page_no, &page)) return page;
+    if (FindShared(page_no, &page)) return page;  // without a Result: most of all accesses
     return GetSharedSlow(page_no);
   }
   static Result<ExclusivePage> GetExclusive(PageNo page_no);
 
-  // The page if it is in memory already: the cheap part of GetShared, for callers that can do
-  // without a Result. May sleep for the content lock, not for the disk. `page` must be empty.
-  static bool FindShared(PageNo page_no, SharedPage* page);
-  static bool FindExclusive(PageNo page_no, ExclusivePage* page);
+  // The page that a buffer holds, whichever that is, for one who remembers where a page was; false
+  // if it holds none that was read, or there is no such buffer. May sleep for the content lock, not
+  // for the disk. `page` must be empty.
+  static bool LockBuffer(BufferIndex buffer, SharedPage* page);
+  static bool LockBuffer(BufferIndex buffer, ExclusivePage* page);
   // The same without ever sleeping: false if somebody has the page locked, we ourselves included.
-  static bool TryFindExclusive(PageNo page_no, ExclusivePage* page);
+  static bool TryLockBuffer(BufferIndex buffer, ExclusivePage* page);
 
-  // Has the beginning of the page, and what its lock needs, brought into the processor's cache if
-  // it is in memory: for one who looks at several soon. The caller holds nothing.
-  static void Prefetch(PageNo page_no);
+  // Have what is needed to lock a buffer, and bytes of the page in it, brought into the processor's
+  // cache: for one who comes to several soon. Any buffer, any place in the page.
+  static void PrefetchLock(BufferIndex buffer);
+  static void Prefetch(BufferIndex buffer, size_t offset, size_t bytes);
+  // Two bytes of the page in a buffer at an even offset, as they are or once were: for guesses at
+  // what to prefetch, since nobody holds the page. 0 if there is no such buffer or offset.
+  static uint16_t Glimpse(BufferIndex buffer, size_t offset);
 
   // For a page whose old content does not matter (just allocated, perhaps still cached from a
   // former life): not read, bytes all zero but the LSN, dirty. `lsn`: the page does not reach the
@@ -176,6 +181,7 @@ class BufferCache {
   static Counts CountBuffers();
 
  private:
+  static bool FindShared(PageNo page_no, SharedPage* page);
   static Result<SharedPage> GetSharedSlow(PageNo page_no);
 };
 

@@ -347,10 +347,10 @@ constexpr std::array<StructureRow, kStructureCount> kSharedStructures = {{
      .alignment = kLine,
      .bytes =
          [](const Config& config) {
-           return LeafHintCount(config.buffer_count) * sizeof(std::atomic<PageNo>);
+           return LeafHintCount(config.buffer_count) * sizeof(std::atomic<uint32_t>);
          },
      .init = LeaveZero,
-     .help = "in which leaf a key with such a hash was found last"},
+     .help = "where in the cache a key with such a hash was found last"},
     {.id = kBufferPages,
      .name = "buffer_pages",
      .alignment = kPageBytes,
@@ -446,7 +446,8 @@ Status Segment::Create(const SegmentConfig& config) {
   g_buffer_pool = MakeBufferPool(config);
   g_lock_pool = MakeLockPool(config);
   g_leaf_hint_table = {.mask = LeafHintCount(config.buffer_count) - 1,
-                       .pages = reinterpret_cast<std::atomic<PageNo>*>(At(kLeafHints))};
+                       .slot_bits = LeafHintSlotBits(config.buffer_count),
+                       .places = reinterpret_cast<std::atomic<uint32_t>*>(At(kLeafHints))};
   g_slot_describer = DescribeSlot;
   return {};
 }

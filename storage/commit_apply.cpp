@@ -6,6 +6,7 @@
 #include "storage/expiry.h"
 #include "storage/hinted_puts.h"
 #include "storage/leaf_change.h"
+#include "storage/leaf_hint.h"
 #include "storage/operation.h"
 #include "storage/reclaim.h"
 #include "storage/tree.h"
@@ -78,11 +79,14 @@ bool IsSmallPut(const LoggedChange& change) {
 Result<size_t> PutFirst(std::span<const LoggedChange> changes, int64_t now_ms) {
   const uint32_t database = changes.front().database;
   std::array<KeyPut, kMaxRecordPages> puts;
+  std::array<std::string_view, kMaxRecordPages> keys;
   size_t count = 0;
   for (const LoggedChange& change : changes.first(std::min(changes.size(), puts.size()))) {
     if (!IsSmallPut(change) || change.database != database) break;
+    keys[count] = change.key;
     puts[count++] = {change.key, change.value, change.expire_at_ms};
   }
+  PrefetchLeaves(database, std::span(keys).first(count));
   const Operation operation;
   return PutByHints(database, std::span(puts).first(count), now_ms, LockLook::kHolder);
 }

@@ -1,11 +1,12 @@
-// Which leaf did a key lie in when somebody looked last?
+// In which buffer, and where in the leaf there, was a key when somebody looked last?
 //
-// A search that begins with a hint locks one page instead of one for each level of the tree.
+// A search that begins with a hint locks one page instead of one for each level of the tree, needs
+// no look for the page's buffer, and mostly none for the key among the leaf's.
 //
 // Rules
-//  1. A hint is never believed: it may name any page at all. Whoever follows one locks the page
-//     and asks LeafHint::Locate, which goes by the page's bytes and the database's incarnation
-//     alone. If the page is not the one, the search goes through the tree.
+//  1. A hint is never believed: it may name any buffer and slot at all. Whoever follows one locks
+//     the buffer and asks LeafHint::Locate, which goes by the bytes of the page in it and the
+//     database's incarnation alone. If the page is not the one, the search goes through the tree.
 //  2. So hints are written by anybody at any time with plain relaxed stores; a death leaves nothing
 //     to repair, and no test of them can be "stale".
 //  3. Whoever came by a hint followed no link, so `op_start` does not protect the page. It needs
@@ -25,30 +26,35 @@
 
 namespace warren {
 
+struct LeafPlace {
+  BufferIndex buffer = kNoBuffer;  // kNoBuffer: there is no hint
+  uint32_t slot = 0;
+};
+
 class LeafHint {
  public:
+  LeafHint() = default;
   LeafHint(uint32_t database, std::string_view key);
 
-  // kNoPage: there is none.
-  PageNo page_no() const { return place_.load(std::memory_order_relaxed); }
-  void Set(PageNo leaf) const {
-    if (page_no() != leaf) place_.store(leaf, std::memory_order_relaxed);
-  }
+  LeafPlace place() const;
+  void Set(LeafPlace place) const;
 
-  // The key's place in the page, if that is a leaf of the database's tree, now, in whose range the
-  // key lies. The caller holds the page. Nothing also for a key before the leaf's first one: where
-  // its range begins is known only above.
-  static std::optional<KeySlot> Locate(NodeView page, uint32_t database, std::string_view key);
+  // The key's place in the page, looked for in `slot` first, if that page is a leaf of the
+  // database's tree, now, in whose range the key lies. The caller holds the page. Nothing also for
+  // a key before the leaf's first one: where its range begins is known only above.
+  static std::optional<KeySlot> Locate(NodeView page, uint32_t database, std::string_view key,
+                                       uint32_t slot);
 
  private:
-  std::atomic<PageNo>& place_;
+  std::atomic<uint32_t>* place_ = nullptr;
 };
 
 // Of so many keys at most.
 inline constexpr size_t kMostPrefetched = 16;
-// Has the beginnings of the leaves that the hints name brought into the processor's cache, for one
-// who looks for the keys soon. All hints are looked up before the first is followed: the misses of
-// several go on at once, and most of the time of a search goes into them. The caller holds nothing.
+// Has what the keys' hints lead to brought into the processor's cache, for one who looks for them
+// soon: the leaf's lock, its header, the key's slot, its cell. Each is asked for on behalf of all
+// keys before the next is: the misses of several go on at once, and most of the time of a search
+// goes into them. The caller holds nothing.
 void PrefetchLeaves(uint32_t database, std::span<const std::string_view> keys);
 
 }  // namespace warren

@@ -147,7 +147,8 @@ uint32_t NodeView::LowerBound(std::string_view key) const {
   return order == 0 ? low : order < 0 ? first : count();
 }
 
-KeySlot NodeView::Locate(std::string_view key) const {
+KeySlot NodeView::Locate(std::string_view key, uint32_t guess) const {
+  if (guess < count() && Key(guess) == key) return {guess, true};
   const uint32_t slot = LowerBound(key);
   return {slot, slot < count() && Key(slot) == key};
 }

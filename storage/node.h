@@ -139,11 +139,15 @@ class NodeView {
   const PageHeader& page() const { return header().page; }
   bool is_leaf() const { return page().type == PageType::kLeaf; }
   uint32_t count() const { return header().slot_count; }
+  // Where in the page a slot is; it begins with the offset of its cell, u16.
+  static constexpr size_t SlotOffset(uint32_t slot) {
+    return sizeof(NodeHeader) + size_t{slot} * kSlotBytes;
+  }
   uint32_t CellOffset(uint32_t slot) const {
-    return LoadUnaligned<uint16_t>(page_ + sizeof(NodeHeader) + slot * kSlotBytes);
+    return LoadUnaligned<uint16_t>(page_ + SlotOffset(slot));
   }
   uint32_t Head(uint32_t slot) const {
-    return LoadUnaligned<uint32_t>(page_ + sizeof(NodeHeader) + slot * kSlotBytes + 2);
+    return LoadUnaligned<uint32_t>(page_ + SlotOffset(slot) + 2);
   }
   const std::byte* CellAt(uint32_t slot) const { return page_ + CellOffset(slot); }
   LeafCell Leaf(uint32_t slot) const { return LeafCell(CellAt(slot)); }
@@ -173,8 +177,9 @@ class NodeView {
   uint32_t FirstKeySlot() const { return is_leaf() ? 0 : 1; }
   // The first slot from FirstKeySlot() whose key is not less than `key` (count() if none).
   uint32_t LowerBound(std::string_view key) const;
-  // The same, and whether that slot's key is `key`.
-  KeySlot Locate(std::string_view key) const;
+  // The same, and whether that slot's key is `key`. No search if that is in slot `guess`, which may
+  // be any number.
+  KeySlot Locate(std::string_view key, uint32_t guess = ~uint32_t{0}) const;
   // Inner page: the slot of the child that `target` leads to.
   uint32_t ChildSlot(const SearchTarget& target) const;
   std::optional<uint32_t> SlotOfChild(PageNo child) const;

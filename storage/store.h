@@ -106,8 +106,8 @@ class Store {
       LockLook look = LockLook::kLook);
 
   // Makes the first of the puts, with kLook: as many as one record can hold and a short way leads
-  // to, kMostPutAtOnce at most, all at one moment. How many. 0: the first one takes Modify, be it to
-  // learn what is against it.
+  // to, kMostPutAtOnce at most, all at one moment. How many. 0: the first one takes Modify, be it
+  // to learn what is against it.
   static size_t PutAtOnce(uint32_t database, std::span<const KeyPut> puts, int64_t now_ms);
 
   // Removes the key if its time has come. Was it so? A key whose expiry was renewed meanwhile

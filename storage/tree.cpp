@@ -92,22 +92,17 @@ Result<Page> FindNode(uint32_t database, uint32_t level, const SearchTarget& tar
   }
 }
 
-bool FindInCache(PageNo page_no, SharedPage* page) {
-  return BufferCache::FindShared(page_no, page);
-}
-bool FindInCache(PageNo page_no, ExclusivePage* page) {
-  return BufferCache::FindExclusive(page_no, page);
-}
-
-// The page that a hint names, if `find` finds it and it is the leaf; else not held.
+// The page in the buffer that a hint names, if `lock` gets it and it is the leaf; else not held.
 template <typename Page>
-FoundLeaf<Page> FollowHint(PageNo hinted, uint32_t database, std::string_view key,
-                           bool (*find)(PageNo, Page*)) {
+FoundLeaf<Page> FollowHint(const LeafHint& hint, uint32_t database, std::string_view key,
+                           bool (*lock)(BufferIndex, Page*)) {
   FoundLeaf<Page> leaf;
-  if (hinted == kNoPage || !find(hinted, &leaf.page)) return leaf;
-  const std::optional<KeySlot> at = LeafHint::Locate(leaf.node(), database, key);
+  const LeafPlace hinted = hint.place();
+  if (!lock(hinted.buffer, &leaf.page)) return leaf;
+  const std::optional<KeySlot> at = LeafHint::Locate(leaf.node(), database, key, hinted.slot);
   if (at) {
     leaf.at = *at;
+    hint.Set({leaf.page.buffer(), at->slot});
   } else {
     leaf.page.Release();
   }
@@ -117,23 +112,24 @@ FoundLeaf<Page> FollowHint(PageNo hinted, uint32_t database, std::string_view ke
 template <typename Page>
 Result<FoundLeaf<Page>> FindLeaf(uint32_t database, std::string_view key) {
   const LeafHint hint(database, key);
-  FoundLeaf<Page> leaf = FollowHint<Page>(hint.page_no(), database, key, FindInCache);
+  FoundLeaf<Page> leaf = FollowHint<Page>(hint, database, key, BufferCache::LockBuffer);
   if (leaf.held()) return leaf;
   Stats::Add(StatId::kTreeDescents);
   ASSIGN_OR_RETURN(leaf.page, FindNode<Page>(database, 0, {SearchTarget::kAt, key}, nullptr));
   if (!leaf.held()) return leaf;
-  hint.Set(leaf.page.page_no());
-  leaf.at = leaf.node().Locate(key);
+  leaf.at = leaf.node().Locate(key, hint.place().slot);
+  hint.Set({leaf.page.buffer(), leaf.at.slot});
   return leaf;
 }
 
 }  // namespace
 
-FoundLeaf<ExclusivePage> FindHintedLeaf(PageNo hinted, uint32_t database, std::string_view key,
-                                        HintWait wait) {
-  return FollowHint(
-      hinted, database, key,
-      wait == HintWait::kWait ? BufferCache::FindExclusive : BufferCache::TryFindExclusive);
+FoundLeaf<ExclusivePage> FindHintedLeaf(const LeafHint& hint, uint32_t database,
+                                        std::string_view key, HintWait wait) {
+  if (wait == HintWait::kTry) {
+    return FollowHint<ExclusivePage>(hint, database, key, BufferCache::TryLockBuffer);
+  }
+  return FollowHint<ExclusivePage>(hint, database, key, BufferCache::LockBuffer);
 }
 
 Status CheckIsNode(const PageHeader& page, PageNo page_no, const ExpectedNode& expected) {

@@ -13,6 +13,7 @@
 #include <string>
 
 #include "shmem/buffer_cache.h"
+#include "storage/leaf_hint.h"
 #include "storage/node.h"
 
 namespace warren {
@@ -52,11 +53,11 @@ struct FoundLeaf {
 Result<FoundLeaf<SharedPage>> FindLeafShared(uint32_t database, std::string_view key);
 Result<FoundLeaf<ExclusivePage>> FindLeafExclusive(uint32_t database, std::string_view key);
 
-// The leaf that the key's hint, `hinted`, leads to; not held if that is not the one. With kTry also
-// if it is locked: then others may be held, in any order.
+// The leaf that the key's hint leads to; not held if that is not the one. With kTry also if it is
+// locked: then others may be held, in any order.
 enum class HintWait : uint8_t { kWait, kTry };
-FoundLeaf<ExclusivePage> FindHintedLeaf(PageNo hinted, uint32_t database, std::string_view key,
-                                        HintWait wait);
+FoundLeaf<ExclusivePage> FindHintedLeaf(const LeafHint& hint, uint32_t database,
+                                        std::string_view key, HintWait wait);
 
 // What a page must be, where a link led to it.
 struct ExpectedNode {

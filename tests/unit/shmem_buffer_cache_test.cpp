@@ -71,12 +71,48 @@ TEST_CASE("a page in memory is not read again") {
   const uint64_t reads = world.io.state().reads.load();
   CHECK(VersionOf(5) == 1);
   CHECK(world.io.state().reads.load() == reads);
-  SharedPage page;
-  CHECK(BufferCache::FindShared(5, &page));
-  CHECK(page.page_no() == 5);
-  SharedPage other;
-  CHECK_FALSE(BufferCache::FindShared(6, &other));
+}
+
+TEST_CASE("who remembers a buffer gets the page that it holds, without a look for it") {
+  CacheWorld world;
+  Put(5, 1);
+  const uint64_t reads = world.io.state().reads.load();
+  uint32_t found = 0;
+  const auto check = [&](auto& page, BufferIndex buffer) {
+    REQUIRE(page.page_no() == 5);
+    CHECK(page.buffer() == buffer);
+    ++found;
+    ExclusivePage again;  // our own lock is somebody's, too
+    CHECK_FALSE(BufferCache::TryLockBuffer(buffer, &again));
+  };
+  for (BufferIndex buffer = 0; buffer <= kBuffers; ++buffer) {  // and one that there is not
+    SharedPage shared;
+    ExclusivePage exclusive;
+    if (BufferCache::LockBuffer(buffer, &shared)) check(shared, buffer);
+    shared.Release();
+    if (BufferCache::LockBuffer(buffer, &exclusive)) check(exclusive, buffer);
+    exclusive.Release();
+    if (BufferCache::TryLockBuffer(buffer, &exclusive)) check(exclusive, buffer);
+  }
+  CHECK(found == 3);
+  SharedPage none;
+  CHECK_FALSE(BufferCache::LockBuffer(kNoBuffer, &none));
   CHECK(world.io.state().reads.load() == reads);
+}
+
+TEST_CASE("any bytes of any buffer may be prefetched and glimpsed at") {
+  CacheWorld world;
+  Put(5, 1);
+  for (const BufferIndex buffer :
+       {BufferIndex{0}, kBuffers - 1, BufferIndex{kBuffers}, kNoBuffer}) {
+    for (const size_t offset :
+         {size_t{0}, size_t{kPageBytes - 2}, size_t{kPageBytes}, ~size_t{1}}) {
+      BufferCache::PrefetchLock(buffer);
+      BufferCache::Prefetch(buffer, offset, 100);
+      const uint16_t seen = BufferCache::Glimpse(buffer, offset);
+      if (buffer >= kBuffers || offset >= kPageBytes) CHECK(seen == 0);
+    }
+  }
 }
 
 TEST_CASE("random reads and writes in a cache far smaller than the data agree with a model") {

@@ -70,7 +70,7 @@ TEST_CASE("a leaf under random puts and erases holds what a map holds") {
   for (int i = 0; i < 20'000; ++i) {
     const std::string key = fmt::format("k{}", random() % 120);
     if (random() % 3 == 0) {
-      const auto [slot, stored] = page.view().Locate(key);
+      const auto [slot, stored] = page.view().Locate(key, static_cast<uint32_t>(random() % 130));
       REQUIRE(stored == model.contains(key));
       if (stored) EraseCell(page.bytes, slot);
       model.erase(key);
@@ -131,7 +131,8 @@ TEST_CASE("a search finds every key's place whatever the keys have in common") {
       const NodeView node = page.view();
       CHECK(node.LowerBound(key) ==
             static_cast<uint32_t>(std::distance(model.begin(), model.lower_bound(key))));
-      const auto [slot, stored] = node.Locate(key);
+      const auto guess = static_cast<uint32_t>(random() % (node.count() + 2));
+      const auto [slot, stored] = node.Locate(key, guess);
       CHECK(slot == node.LowerBound(key));
       CHECK(stored == model.contains(key));
       if (stored && random() % 3 == 0) {
