@@ -347,7 +347,7 @@ constexpr std::array<StructureRow, kStructureCount> kSharedStructures = {{
      .alignment = kLine,
      .bytes =
          [](const Config& config) {
-           return LeafHintCount(config.buffer_count) * sizeof(std::atomic<uint32_t>);
+           return LeafHintBuckets(config.buffer_count) * sizeof(LeafHintBucket);
          },
      .init = LeaveZero,
      .help = "where in the cache a key with such a hash was found last"},
@@ -445,9 +445,8 @@ Status Segment::Create(const SegmentConfig& config) {
   for (const StructureRow& row : kSharedStructures) row.init(At(row.id), config);
   g_buffer_pool = MakeBufferPool(config);
   g_lock_pool = MakeLockPool(config);
-  g_leaf_hint_table = {.mask = LeafHintCount(config.buffer_count) - 1,
-                       .slot_bits = LeafHintSlotBits(config.buffer_count),
-                       .places = reinterpret_cast<std::atomic<uint32_t>*>(At(kLeafHints))};
+  g_leaf_hint_table = {.bucket_count = LeafHintBuckets(config.buffer_count),
+                       .buckets = reinterpret_cast<LeafHintBucket*>(At(kLeafHints))};
   g_slot_describer = DescribeSlot;
   return {};
 }

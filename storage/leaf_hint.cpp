@@ -10,33 +10,44 @@
 namespace warren {
 namespace {
 
-constexpr uint32_t kMostSlots =
-    (kPageBytes - sizeof(NodeHeader)) / (kSlotBytes + kLeafCellHeaderBytes);
-static_assert(kMostSlots < 1u << kLeafHintSlotBits);
+constexpr int kSlotShift = 32;
+constexpr int kTagShift = 48;
+constexpr uint64_t kSlotMask = 0xffff;
 
 // Of a cell: with a value of that size, most of it.
 constexpr size_t kPrefetchedCellBytes = 128;
 
 }  // namespace
 
+// The bucket comes from the hash's highest bits, the tag from its lowest.
+LeafHint::LeafHint(uint64_t hash)
+    : bucket_(&g_leaf_hint_table.BucketOf(hash)), tag_(hash << kTagShift) {}
+
 LeafHint::LeafHint(uint32_t database, std::string_view key)
-    : place_(&g_leaf_hint_table.places[Checksum64(std::as_bytes(std::span(key)), database) &
-                                       g_leaf_hint_table.mask]) {}
+    : LeafHint(Checksum64(std::as_bytes(std::span(key)), database)) {}
 
 LeafPlace LeafHint::place() const {
-  const uint32_t word = place_->load(std::memory_order_relaxed);
-  const uint32_t slot_bits = g_leaf_hint_table.slot_bits;
-  return {.buffer = (word >> slot_bits) - 1, .slot = word & ((1u << slot_bits) - 1)};
+  for (const std::atomic<uint64_t>& hint : bucket_->hints) {
+    const uint64_t word = hint.load(std::memory_order_relaxed);
+    if (word == 0) break;
+    if ((word ^ tag_) >> kTagShift != 0) continue;
+    return {.buffer = static_cast<BufferIndex>(word) - 1,
+            .slot = static_cast<uint32_t>(word >> kSlotShift & kSlotMask)};
+  }
+  return {};
 }
 
 void LeafHint::Set(LeafPlace place) const {
-  const uint32_t slot_bits = g_leaf_hint_table.slot_bits;
-  const uint32_t slot = place.slot & ((1u << slot_bits) - 1);
-  const uint32_t word = (place.buffer + 1) << slot_bits | slot;
-  // Who only reads leaves the line to others.
-  if (place_->load(std::memory_order_relaxed) != word) {
-    place_->store(word, std::memory_order_relaxed);
+  auto& hints = bucket_->hints;
+  std::atomic<uint64_t>* into = &hints[(tag_ >> kTagShift) % hints.size()];
+  for (std::atomic<uint64_t>& hint : hints) {
+    const uint64_t word = hint.load(std::memory_order_relaxed);
+    if (word != 0 && (word ^ tag_) >> kTagShift != 0) continue;
+    into = &hint;
+    break;
   }
+  into->store(tag_ | (place.slot & kSlotMask) << kSlotShift | (place.buffer + 1),
+              std::memory_order_relaxed);
 }
 
 std::optional<KeySlot> LeafHint::Locate(NodeView page, uint32_t database, std::string_view key,
@@ -59,9 +70,14 @@ std::optional<KeySlot> LeafHint::Locate(NodeView page, uint32_t database, std::s
 }
 
 void PrefetchLeaves(uint32_t database, std::span<const std::string_view> keys) {
+  std::array<LeafHint, kMostPrefetched> hints;
+  CHECK(keys.size() <= hints.size());
+  for (size_t i = 0; i < keys.size(); ++i) {
+    hints[i] = LeafHint(database, keys[i]);
+    hints[i].Prefetch();
+  }
   std::array<LeafPlace, kMostPrefetched> all;
-  CHECK(keys.size() <= all.size());
-  for (size_t i = 0; i < keys.size(); ++i) all[i] = LeafHint(database, keys[i]).place();
+  for (size_t i = 0; i < keys.size(); ++i) all[i] = hints[i].place();
   const std::span<const LeafPlace> places = std::span(all).first(keys.size());
   for (const LeafPlace& place : places) {
     BufferCache::PrefetchLock(place.buffer);

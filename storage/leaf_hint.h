@@ -29,15 +29,19 @@ namespace warren {
 struct LeafPlace {
   BufferIndex buffer = kNoBuffer;  // kNoBuffer: there is no hint
   uint32_t slot = 0;
+  friend bool operator==(const LeafPlace&, const LeafPlace&) = default;
 };
 
 class LeafHint {
  public:
-  LeafHint() = default;
+  LeafHint() = default;  // of no key
   LeafHint(uint32_t database, std::string_view key);
 
   LeafPlace place() const;
+  // In the place of the hint there is, or in an empty one, or over some other key's.
   void Set(LeafPlace place) const;
+  // Has what place() reads brought into the processor's cache.
+  void Prefetch() const { __builtin_prefetch(bucket_); }
 
   // The key's place in the page, looked for in `slot` first, if that page is a leaf of the
   // database's tree, now, in whose range the key lies. The caller holds the page. Nothing also for
@@ -46,7 +50,10 @@ class LeafHint {
                                        uint32_t slot);
 
  private:
-  std::atomic<uint32_t>* place_ = nullptr;
+  explicit LeafHint(uint64_t hash);
+
+  LeafHintBucket* bucket_ = nullptr;
+  uint64_t tag_ = 0;  // in its place of a hint
 };
 
 // Of so many keys at most.

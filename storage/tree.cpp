@@ -102,7 +102,7 @@ FoundLeaf<Page> FollowHint(const LeafHint& hint, uint32_t database, std::string_
   const std::optional<KeySlot> at = LeafHint::Locate(leaf.node(), database, key, hinted.slot);
   if (at) {
     leaf.at = *at;
-    hint.Set({leaf.page.buffer(), at->slot});
+    if (at->slot != hinted.slot) hint.Set({hinted.buffer, at->slot});
   } else {
     leaf.page.Release();
   }
@@ -117,7 +117,7 @@ Result<FoundLeaf<Page>> FindLeaf(uint32_t database, std::string_view key) {
   Stats::Add(StatId::kTreeDescents);
   ASSIGN_OR_RETURN(leaf.page, FindNode<Page>(database, 0, {SearchTarget::kAt, key}, nullptr));
   if (!leaf.held()) return leaf;
-  leaf.at = leaf.node().Locate(key, hint.place().slot);
+  leaf.at = leaf.node().Locate(key);
   hint.Set({leaf.page.buffer(), leaf.at.slot});
   return leaf;
 }

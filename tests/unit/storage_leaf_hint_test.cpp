@@ -31,22 +31,19 @@ void PutKeys(const std::string& value) {
 
 uint64_t Descents() { return Stats::Read(StatId::kTreeDescents); }
 
-void HintAll(uint32_t word) {
-  for (uint64_t i = 0; i <= g_leaf_hint_table.mask; ++i) g_leaf_hint_table.places[i] = word;
+// With each place there can be a hint to: of each buffer the first slots, and some that no leaf
+// has.
+template <typename Body>
+void ForEachPlace(const Body& body) {
+  for (BufferIndex buffer = 0; buffer < Segment::Config().buffer_count + 3; ++buffer) {
+    for (const uint32_t slot : {0u, 1u, 400u, 0xffffu}) body(LeafPlace{buffer, slot});
+  }
 }
 
-constexpr uint32_t kNoHint = 0;
-
-// With each hint there can be to a buffer: its first slots, one that the leaf has not, the last.
-template <typename Body>
-void ForEachHint(const Body& body) {
-  const uint32_t slot_bits = g_leaf_hint_table.slot_bits;
-  const uint32_t last_slot = (1u << slot_bits) - 1;
-  for (uint32_t buffer = 0; buffer < Segment::Config().buffer_count + 3; ++buffer) {
-    for (const uint32_t slot : {0u, 1u, last_slot / 2, last_slot}) {
-      body((buffer + 1) << slot_bits | slot);
-    }
-  }
+// What is found of a key whose hint is made to lead there.
+std::optional<std::string> GetFrom(LeafPlace place, const std::string& key, uint32_t database = 0) {
+  LeafHint(database, key).Set(place);
+  return Get(key, database);
 }
 
 TEST_CASE("a key that was looked for before is found without the nodes above its leaf") {
@@ -78,28 +75,35 @@ TEST_CASE("leaves are prefetched whatever hints and keys are") {
     CHECK(Get(KeyOf(7)) == "a7");
   };
   prefetch_all();
-  for (const uint32_t word : {kNoHint, ~uint32_t{0}}) {
-    HintAll(word);
-    prefetch_all();
-  }
-  ForEachHint([&](uint32_t word) {
-    HintAll(word);
+  ForEachPlace([&](LeafPlace place) {
+    for (const std::string& name : names) LeafHint(0, name).Set(place);
     prefetch_all();
   });
 }
 
-TEST_CASE("a hint holds any buffer of the cache and any slot of a leaf") {
-  StoreWorld world;
-  const LeafHint hint(0, "key");
-  CHECK(hint.place().buffer == kNoBuffer);
-  for (const uint32_t buffers : {1u, 256u, (1u << 23) - 1, 1u << 23, 1u << 27, 1u << 31}) {
-    g_leaf_hint_table.slot_bits = LeafHintSlotBits(buffers);
-    for (const uint32_t slot : {0u, 1u, 385u}) {
-      hint.Set({.buffer = buffers - 1, .slot = slot});
-      CHECK(hint.place().buffer == buffers - 1);
-      if (buffers < 1u << 23) CHECK(hint.place().slot == slot);
-    }
+TEST_CASE("a hint holds any place, and its key's only") {
+  StoreWorld world(16);
+  const auto keys = static_cast<int>(LeafHintBuckets(16) * 8);  // as many as hints
+  const auto place_of = [](int i) {
+    return LeafPlace{static_cast<BufferIndex>(i * 1'000'003), static_cast<uint32_t>(i)};
+  };
+  int none = 0;
+  for (int i = 0; i < keys; ++i) {
+    const LeafHint hint(0, KeyOf(i));
+    if (hint.place() == LeafPlace()) ++none;
+    hint.Set(place_of(i + 7));
+    hint.Set(place_of(i));
+    CHECK(hint.place() == place_of(i));
   }
+  CHECK(none > keys - 10);  // the others' are not taken for theirs
+  int kept = 0;
+  for (int i = 0; i < keys; ++i) {
+    const LeafPlace place = LeafHint(0, KeyOf(i)).place();
+    const bool keeps = place == place_of(i);
+    CHECK((keeps || place == LeafPlace()));
+    kept += keeps ? 1 : 0;
+  }
+  CHECK(kept > keys * 8 / 10);  // some stay empty; of one for each hash it would be four in ten
 }
 
 TEST_CASE("the slot that a hint names is right again after one look for the key") {
@@ -136,19 +140,15 @@ TEST_CASE("a hint that names any buffer and slot at all does no harm") {
   Put("large", std::string(100'000, 'x'));
   Put("other database", "1", 1);
   int added = 0;
-  ForEachHint([&](uint32_t word) {
-    HintAll(word);
-    CHECK(Get(KeyOf(1500)) == "a1500");
-    HintAll(word);
-    CHECK(Get("before all") == std::nullopt);
-    HintAll(word);
-    CHECK(Get(KeyOf(1500) + "x") == std::nullopt);
-    HintAll(word);
-    CHECK(Get(KeyOf(1500), 1) == std::nullopt);
-    HintAll(word);
+  ForEachPlace([&](LeafPlace place) {
+    CHECK(GetFrom(place, KeyOf(1500)) == "a1500");
+    CHECK(GetFrom(place, "before all") == std::nullopt);
+    CHECK(GetFrom(place, KeyOf(1500) + "x") == std::nullopt);
+    CHECK(GetFrom(place, KeyOf(1500), 1) == std::nullopt);
+    LeafHint(0, KeyOf(1500)).Set(place);
     Put(KeyOf(1500), "a1500");
-    HintAll(word);
     const std::string new_key = KeyOf(kKeys + added++);
+    LeafHint(0, new_key).Set(place);
     Put(new_key, "new");
     CHECK(Get(new_key) == "new");
   });
@@ -160,15 +160,13 @@ TEST_CASE("a hint to a leaf of the tree that FLUSH has taken away is not followe
   PutKeys("old");
   MustSucceed(Store::Flush(0));
   // Freed and still in memory, the old leaves look as they did.
-  ForEachHint([](uint32_t word) {
-    HintAll(word);
-    for (int i = 0; i < kKeys; i += 500) REQUIRE(Get(KeyOf(i)) == std::nullopt);
+  ForEachPlace([](LeafPlace place) {
+    for (int i = 0; i < kKeys; i += 500) REQUIRE(GetFrom(place, KeyOf(i)) == std::nullopt);
   });
   Put("one", "new");
-  ForEachHint([](uint32_t word) {
-    HintAll(word);
-    for (int i = 0; i < kKeys; i += 500) REQUIRE(Get(KeyOf(i)) == std::nullopt);
-    REQUIRE(Get("one") == "new");
+  ForEachPlace([](LeafPlace place) {
+    for (int i = 0; i < kKeys; i += 500) REQUIRE(GetFrom(place, KeyOf(i)) == std::nullopt);
+    REQUIRE(GetFrom(place, "one") == "new");
   });
 }
 
@@ -176,12 +174,12 @@ TEST_CASE("a hint to a leaf that was emptied and unlinked is not followed") {
   StoreWorld world;
   PutKeys("a");
   for (int i = 100; i < kKeys - 100; ++i) CHECK(Erase(KeyOf(i)));
-  ForEachHint([](uint32_t word) {
-    HintAll(word);
+  ForEachPlace([](LeafPlace place) {
+    LeafHint(0, KeyOf(1500)).Set(place);
     Put(KeyOf(1500), "back");
     REQUIRE(Get(KeyOf(1500)) == "back");
-    HintAll(kNoHint);
-    REQUIRE(Get(KeyOf(1500)) == "back");  // where a search from the root finds it
+    // where a search from the root finds it
+    REQUIRE(GetFrom({.buffer = kNoBuffer - 1, .slot = 0}, KeyOf(1500)) == "back");
     CHECK(Erase(KeyOf(1500)));
   });
 }
