@@ -155,6 +155,21 @@ class LookupName {
   uint32_t hash_ = kHashStart;
 };
 
+// Without sub-commands, and as it was spelled: most commands are the same as the one before.
+struct LastFound {
+  char bytes[kMaxNameBytes] = {};
+  size_t size = 0;
+  const CommandInfo* info = nullptr;
+
+  bool Is(std::string_view name) const { return name == std::string_view(bytes, size); }
+  void Note(std::string_view name, const CommandInfo& found) {
+    memcpy(bytes, name.data(), name.size());
+    size = name.size();
+    info = &found;
+  }
+};
+constinit LastFound last_found;
+
 }  // namespace
 
 std::span<const CommandInfo> CommandTable() { return kTable; }
@@ -173,11 +188,17 @@ std::span<const CommandInfo> SubcommandsOf(const CommandInfo& container) {
 
 const CommandInfo* FindCommand(Args args, const CommandInfo** container) {
   *container = nullptr;
+  if (last_found.Is(args[0])) return last_found.info;
   LookupName lookup;
   // A bar in the name itself would reach a sub-command's row past its container.
   if (!lookup.Append(args[0]) || args[0].find('|') != std::string_view::npos) return nullptr;
   const CommandInfo* info = lookup.Find();
-  if (info == nullptr || args.size() < 2 || SubcommandsOf(*info).empty()) return info;
+  if (info == nullptr) return nullptr;
+  if (SubcommandsOf(*info).empty()) {
+    last_found.Note(args[0], *info);
+    return info;
+  }
+  if (args.size() < 2) return info;
   const CommandInfo* sub = lookup.Append("|") && lookup.Append(args[1]) ? lookup.Find() : nullptr;
   if (sub == nullptr) *container = info;
   return sub;

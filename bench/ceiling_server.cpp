@@ -3,9 +3,15 @@
 //   ceiling_server fork PORT    one process per connection, which waits as Warren's backends do
 //                               where no other program wants the processors
 //                               (backend/wait_policy.h): the most that a process-per-client server
-//                               can reach with that way to wait; others gave more to hundreds of
-//                               clients (README.md)
+//                               can reach with that way to wait
 //   ceiling_server epoll PORT   one process for all, epoll: the same for an event loop
+//
+// Other ways for the processes to wait, for hundreds of clients (README.md, "Ways to wait"):
+//
+//   --yields N         so many times before they sleep (1)
+//   --slice_ms N       for so long the scheduler leaves one of them the processor (its own choice)
+//   --nice N           weight beside the clients (0)
+//   --last_processor   all of them on that one: the others are the clients'
 //
 // Serves 127.0.0.1 until SIGTERM.
 #include <arpa/inet.h>
@@ -15,13 +21,14 @@
 #include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <array>
 #include <atomic>
 #include <cerrno>
-#include <charconv>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -31,6 +38,8 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+
+#include <CLI/CLI.hpp>
 
 #include "base/clock.h"
 #include "bench/resp_batch.h"
@@ -78,21 +87,50 @@ class Blocking {
   }
 };
 
-// Alone it spins for a while first. With others it yields the processor once, unless the client
-// sends batches.
+struct WayToWait {
+  int yields = 1;
+  uint64_t slice_ms = 0;
+  int nice = 0;
+  bool last_processor = false;
+};
+
+// For the calling process and all that it forks.
+void Schedule(const WayToWait& way) {
+  // As of Linux 3.14; glibc has no declaration of its own yet. The slice is heeded since 6.12.
+  struct {
+    uint32_t size = 48;
+    uint32_t policy = SCHED_BATCH;
+    uint64_t flags = 0;
+    int32_t nice = 0;
+    uint32_t priority = 0;
+    uint64_t runtime_ns = 0;
+    uint64_t deadline_ns = 0;
+    uint64_t period_ns = 0;
+  } attributes;
+  attributes.nice = way.nice;
+  attributes.runtime_ns = way.slice_ms * 1'000'000;
+  if (syscall(SYS_sched_setattr, 0, &attributes, 0) != 0) Die("sched_setattr");
+  if (way.last_processor) {
+    cpu_set_t processors;
+    CPU_ZERO(&processors);
+    CPU_SET(static_cast<size_t>(sysconf(_SC_NPROCESSORS_ONLN) - 1), &processors);
+    if (sched_setaffinity(0, sizeof(processors), &processors) != 0) Die("sched_setaffinity");
+  }
+}
+
+// Alone it spins for a while first. With others it yields the processor, unless the client sends
+// batches.
 class AsABackend {
  public:
-  explicit AsABackend(const std::atomic<int>& connections) : connections_(connections) {
-    const sched_param parameter{};
-    sched_setscheduler(0, SCHED_BATCH, &parameter);
-  }
+  AsABackend(const std::atomic<int>& connections, int yields)
+      : connections_(connections), yields_(yields) {}
 
   ssize_t Receive(int fd, std::span<char> buffer) {
     if (connections_ < processors_) {
       const ssize_t received = Spin(fd, buffer);
       if (received >= 0) return received;
     } else if (!batch_) {
-      sched_yield();
+      for (int i = 0; i < yields_; ++i) sched_yield();
     }
     const ssize_t received = Blocking::Receive(fd, buffer);
     batch_ = received > kBatchBytes;
@@ -113,6 +151,7 @@ class AsABackend {
   }
 
   const std::atomic<int>& connections_;
+  const int yields_;
   const int processors_ = static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN));
   bool batch_ = false;
 };
@@ -135,7 +174,8 @@ bool ServeOnce(int fd, Wait& wait, Connection* connection) {
   return true;
 }
 
-[[noreturn]] void ServeWithProcesses(int listener) {
+[[noreturn]] void ServeWithProcesses(int listener, const WayToWait& way) {
+  Schedule(way);
   std::signal(SIGCHLD, SIG_IGN);  // nobody waits for the children
   const pid_t parent = getpid();
   void* const shared = mmap(nullptr, sizeof(std::atomic<int>), PROT_READ | PROT_WRITE,
@@ -150,7 +190,7 @@ bool ServeOnce(int fd, Wait& wait, Connection* connection) {
       if (getppid() != parent) _exit(1);
       close(listener);
       ++connections;
-      AsABackend wait(connections);
+      AsABackend wait(connections, way.yields);
       Connection connection;
       while (ServeOnce(fd, wait, &connection)) {
       }
@@ -188,15 +228,18 @@ bool ServeOnce(int fd, Wait& wait, Connection* connection) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  const std::string_view mode = argc == 3 ? argv[1] : "";
-  const std::string_view port_text = argc == 3 ? argv[2] : "";
+  std::string mode;
   uint16_t port = 0;
-  std::from_chars(port_text.data(), port_text.data() + port_text.size(), port);
-  if (port == 0 || (mode != "fork" && mode != "epoll")) {
-    std::fprintf(stderr, "usage: ceiling_server fork|epoll PORT\n");
-    return 2;
-  }
+  WayToWait way;
+  CLI::App program("constant answers from a process per connection, or from one for all");
+  program.add_option("mode", mode)->required()->check(CLI::IsMember({"fork", "epoll"}));
+  program.add_option("port", port)->required();
+  program.add_option("--yields", way.yields);
+  program.add_option("--slice_ms", way.slice_ms);
+  program.add_option("--nice", way.nice);
+  program.add_flag("--last_processor", way.last_processor);
+  CLI11_PARSE(program, argc, argv);
   const int listener = Listen(port);
-  if (mode == "fork") ServeWithProcesses(listener);
+  if (mode == "fork") ServeWithProcesses(listener, way);
   ServeWithEpoll(listener);
 }

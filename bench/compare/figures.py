@@ -8,10 +8,11 @@ import typing
 
 import locks
 import matrix
+import servers
 
 RESP = ("Warren", "Redis", "ceiling", "event loop")
 EVERY = ("Warren", "no log", "no look", "Redis", "memcached", "PostgreSQL", "ceiling", "event loop",
-         "pthread")
+         *(way.name for way in servers.WAYS_TO_WAIT), "pthread")
 VALUE_TEXT = "v" * 64
 SQL_TOO = ("Warren", "Redis", "PostgreSQL", "ceiling", "event loop")
 MEMORY = ("Warren", "Redis", "memcached", "PostgreSQL", "ceiling")
@@ -24,6 +25,7 @@ class Figure:
     servers: tuple
     measure: typing.Callable  # of a server
     quick: bool = True        # part of the quick run
+    against: str = ""         # all are divided by that one; else Warren by the others
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,11 +107,25 @@ def transaction_figures():
                      lambda server, command=command: server.instructions(*command))
 
 
+WAYS = ("Warren", "Redis", "ceiling", *(way.name for way in servers.WAYS_TO_WAIT))
+
+
+def waiting_figures():
+    for clients in (200, 1000):
+        for name, read in ((f"GET, {clients:,} clients, in turn", lambda row: row["rps"]),
+                           (f"p99 of GET, microseconds, {clients:,} clients, in turn",
+                            lambda row: 1000 * row["p99_latency_ms"])):
+            yield Figure("Ways to wait: constant answers from a process per client", name, WAYS,
+                         lambda server, clients=clients, read=read: read(server.crowd(clients)),
+                         quick=False, against="Redis")
+
+
 CONNECTIONS = "New connections per second, {} at a time"
 IDLE = "Private memory of an idle connection, KiB"
 
 FIGURES = (
     *rate_figures(),
+    *waiting_figures(),
     *(Figure("Connections", CONNECTIONS.format(clients), SQL_TOO,
              lambda server, clients=clients: server.connection_rate(clients))
       for clients in (1, 8)),

@@ -47,13 +47,15 @@ def table(header, rows, text_columns=1):
 
 def section(samples, name, rows):
     servers = [server for server in figures.EVERY if any(server in row.servers for row in rows)]
-    compared = [server for server in servers if server != "Warren"]
+    against = rows[0].against
+    pairs = [(server, against) if against else ("Warren", server) for server in servers
+             if server != (against or "Warren")]
     lines = []
     for row in rows:
         values = [cell(measured(samples, row.name, server)) for server in servers]
-        ratios = [ratio(samples, (row.name, "Warren"), (row.name, server)) for server in compared]
+        ratios = [ratio(samples, (row.name, ours), (row.name, theirs)) for ours, theirs in pairs]
         lines.append([row.name, *values, *("" if r is None else f"{r:.2f}" for r in ratios)])
-    header = ["", *servers, *(f"Warren / {server}" for server in compared)]
+    header = ["", *servers, *(f"{ours} / {theirs}" for ours, theirs in pairs)]
     return f"## {name}\n\n{table(header, lines)}\n"
 
 

@@ -218,6 +218,13 @@ class RespServer(Server):
         """Requests per second of GET or SET."""
         return self.benchmark(operation, clients, pipeline)["rps"]
 
+    def crowd(self, clients):
+        """redis-benchmark's row for GET without pipelining, once in a round."""
+        memo = (self.round, "crowd", clients)
+        if memo not in self.runs:
+            self.runs[memo] = self.benchmark("get", clients, 1)
+        return self.runs[memo]
+
     def benchmark(self, operation, clients, pipeline, keys=KEY_COUNT, count=None):
         """redis-benchmark's row of figures."""
         count = count or self.effort.request_count(clients, pipeline)
@@ -412,12 +419,13 @@ class Ceiling(RespServer):
 
     name = "ceiling"
     mode = "fork"
+    options = ()  # of the way to wait
 
     def command(self):
-        return [BUILD / "bench/ceiling_server", self.mode, self.port]
+        return [BUILD / "bench/ceiling_server", self.mode, self.port, *self.options]
 
     def version(self):
-        return f"bench/ceiling_server {self.mode}: constant answers"
+        return " ".join(["bench/ceiling_server", self.mode, *self.options]) + ": constant answers"
 
 
 class EventLoop(Ceiling):
@@ -425,6 +433,44 @@ class EventLoop(Ceiling):
 
     name = "event loop"
     mode = "epoll"
+
+
+class Sleeping(Ceiling):
+    """Its processes don't yield before they sleep."""
+
+    name = "sleeping"
+    options = ("--yields", "0")
+
+
+class LongSlices(Ceiling):
+    """A process that has the processor may keep it for as long as the kernel allows."""
+
+    name = "long slices"
+    options = ("--slice_ms", "100")
+
+
+class Yielding(Ceiling):
+    """Its processes let the client and the others go first."""
+
+    name = "yielding"
+    options = ("--yields", "2", "--nice", "19")
+
+
+class YieldingLongSlices(Ceiling):
+    """Both."""
+
+    name = "yielding, long slices"
+    options = ("--yields", "2", "--slice_ms", "100")
+
+
+class OneProcessor(Ceiling):
+    """One processor is the client's alone."""
+
+    name = "one processor"
+    options = ("--last_processor",)
+
+
+WAYS_TO_WAIT = (Sleeping, LongSlices, Yielding, YieldingLongSlices, OneProcessor)
 
 
 class Postgres(Server):
@@ -569,4 +615,4 @@ def wait_for_query_end(answers):
             return
 
 
-ALL = (Warren, WithoutLog, WithoutLook, Redis, Postgres, Ceiling, EventLoop)
+ALL = (Warren, WithoutLog, WithoutLook, Redis, Postgres, Ceiling, EventLoop, *WAYS_TO_WAIT)

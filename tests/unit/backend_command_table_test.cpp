@@ -73,6 +73,24 @@ TEST_CASE("a sub-command is looked up behind its container") {
   CHECK(NameOf(Find({"ping", "count"})) == "ping");
 }
 
+TEST_CASE("what is found does not depend on what was found before") {
+  const std::vector<std::pair<std::vector<std::string_view>, std::string>> asked = {
+      {{"get", "k"}, "get"},  {{"GET", "k"}, "get"},
+      {{"ge", "k"}, ""},      {{"getx", "k"}, ""},
+      {{"", "k"}, ""},        {{"config", "get"}, "config|get"},
+      {{"config"}, "config"}, {{"config", "set"}, "config|set"},
+      {{"config", "k"}, ""},  {{"nothing"}, ""},
+      {{"set", "k"}, "set"},  {{"getdel", "k"}, "getdel"}};
+  for (const auto& before : asked) {
+    for (const auto& [args, name] : asked) {
+      CAPTURE(before.first[0]);
+      CAPTURE(args[0]);
+      (void)Find(before.first);
+      CHECK(NameOf(Find(args)) == name);
+    }
+  }
+}
+
 TEST_CASE("what is no command is not found") {
   const CommandInfo* container = nullptr;
   for (const std::string_view name : {"", "nothing", "get ", "config|get", "|", "client|"}) {
