@@ -68,11 +68,10 @@ std::span<const PeekedRequest> ClientConnection::Peeked() const {
 
 // One that was peeked need not be parsed again.
 RequestParser::Outcome ClientConnection::NextRequest() {
-  if (taken_ == peeked_count_ || !peeked_[taken_].complete()) {
-    ForgetPeeked();
-    return parser_.Next(limits_);
-  }
-  parser_.Take(peeked_[taken_++]);
+  if (taken_ == peeked_count_) return parser_.Next(limits_);
+  const PeekedRequest& next = peeked_[taken_++];
+  if (!next.complete()) return parser_.Next(limits_);
+  parser_.Take(next);
   return RequestParser::Outcome::kRequest;
 }
 

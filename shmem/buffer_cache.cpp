@@ -59,13 +59,13 @@ bool KeepIfValid(BufferIndex buffer, LockMode mode) {
   return true;
 }
 
-// The page that the buffer held a moment ago, locked: kNoPage, not held, if it was none or has
-// changed.
-PageNo LockWhatItHolds(BufferIndex buffer, LockMode mode) {
-  if (buffer >= g_buffer_pool.count) return kNoPage;
+// Locks a buffer with the page that it holds; false, not held, if that is none or changes
+// meanwhile.
+bool LockWhatItHolds(BufferIndex buffer, LockMode mode, PageNo* page_no) {
+  if (buffer >= g_buffer_pool.count) return false;
   const BufferState state = Descriptor(buffer).Load();
-  if (!state.valid() || !LockIfHolds(buffer, state.page_no(), mode)) return kNoPage;
-  return KeepIfValid(buffer, mode) ? state.page_no() : kNoPage;
+  *page_no = state.page_no();
+  return state.valid() && LockIfHolds(buffer, *page_no, mode) && KeepIfValid(buffer, mode);
 }
 
 // TakeVictim, which a process that holds nothing repeats for a while when all are in use: whoever
@@ -201,16 +201,16 @@ bool BufferCache::FindShared(PageNo page_no, SharedPage* page) {
 
 bool BufferCache::LockBuffer(BufferIndex buffer, SharedPage* page) {
   DCHECK(!page->held());
-  const PageNo page_no = LockWhatItHolds(buffer, LockMode::kShared);
-  if (page_no == kNoPage) return false;
+  PageNo page_no = kNoPage;
+  if (!LockWhatItHolds(buffer, LockMode::kShared, &page_no)) return false;
   *page = SharedPage(buffer, page_no, g_buffer_pool.Page(buffer));
   return true;
 }
 
 bool BufferCache::LockBuffer(BufferIndex buffer, ExclusivePage* page) {
   DCHECK(!page->held());
-  const PageNo page_no = LockWhatItHolds(buffer, LockMode::kExclusive);
-  if (page_no == kNoPage) return false;
+  PageNo page_no = kNoPage;
+  if (!LockWhatItHolds(buffer, LockMode::kExclusive, &page_no)) return false;
   *page = ExclusivePage(buffer, page_no, g_buffer_pool.Page(buffer));
   return true;
 }

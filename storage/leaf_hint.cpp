@@ -38,8 +38,10 @@ LeafPlace LeafHint::place() const {
 }
 
 void LeafHint::Set(LeafPlace place) const {
+  // Over any of them, another one each time: those of keys that are gone are not missed.
+  static uint32_t turn = 0;
   auto& hints = bucket_->hints;
-  std::atomic<uint64_t>* into = &hints[(tag_ >> kTagShift) % hints.size()];
+  std::atomic<uint64_t>* into = &hints[turn++ % hints.size()];
   for (std::atomic<uint64_t>& hint : hints) {
     const uint64_t word = hint.load(std::memory_order_relaxed);
     if (word != 0 && (word ^ tag_) >> kTagShift != 0) continue;
@@ -73,7 +75,7 @@ void PrefetchLeaves(uint32_t database, std::span<const std::string_view> keys) {
   std::array<LeafHint, kMostPrefetched> hints;
   CHECK(keys.size() <= hints.size());
   for (size_t i = 0; i < keys.size(); ++i) {
-    hints[i] = LeafHint(database, keys[i]);
+    hints[i] = LeafHint(database, keys[i].substr(0, kNodeKeyBytesLimit));  // no key is longer
     hints[i].Prefetch();
   }
   std::array<LeafPlace, kMostPrefetched> all;

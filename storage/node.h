@@ -177,8 +177,8 @@ class NodeView {
   uint32_t FirstKeySlot() const { return is_leaf() ? 0 : 1; }
   // The first slot from FirstKeySlot() whose key is not less than `key` (count() if none).
   uint32_t LowerBound(std::string_view key) const;
-  // The same, and whether that slot's key is `key`. No search if that is in slot `guess`, which may
-  // be any number.
+  // The same, and whether that slot's key is `key`. No search if it is in slot `guess` of a leaf;
+  // that may be any number.
   KeySlot Locate(std::string_view key, uint32_t guess = ~uint32_t{0}) const;
   // Inner page: the slot of the child that `target` leads to.
   uint32_t ChildSlot(const SearchTarget& target) const;

@@ -92,13 +92,20 @@ Result<Page> FindNode(uint32_t database, uint32_t level, const SearchTarget& tar
   }
 }
 
+// Is there a leaf in the buffer? Only a guess, but whoever has others than leaves is not disturbed.
+bool SeemsLeaf(BufferIndex buffer) {
+  static_assert(sizeof(PageType) == sizeof(uint16_t));
+  return static_cast<PageType>(BufferCache::Glimpse(buffer, offsetof(PageHeader, type))) ==
+         PageType::kLeaf;
+}
+
 // The page in the buffer that a hint names, if `lock` gets it and it is the leaf; else not held.
 template <typename Page>
 FoundLeaf<Page> FollowHint(const LeafHint& hint, uint32_t database, std::string_view key,
                            bool (*lock)(BufferIndex, Page*)) {
   FoundLeaf<Page> leaf;
   const LeafPlace hinted = hint.place();
-  if (!lock(hinted.buffer, &leaf.page)) return leaf;
+  if (!SeemsLeaf(hinted.buffer) || !lock(hinted.buffer, &leaf.page)) return leaf;
   const std::optional<KeySlot> at = LeafHint::Locate(leaf.node(), database, key, hinted.slot);
   if (at) {
     leaf.at = *at;
