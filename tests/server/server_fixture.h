@@ -1,7 +1,8 @@
 // How does a server test get a running Warren and talk to it?
 //
-// The real binary (or WARREN_TEST_PROGRAM), real sockets, hiredis; none of the server's code is linked. Everything that
-// waits has a deadline, and everything that was started is gone when the objects are.
+// The real binary (or WARREN_TEST_PROGRAM), real sockets, hiredis; none of the server's code is
+// linked. Everything that waits has a deadline, and everything that was started is gone when the
+// objects are.
 //
 //   Server server({"--max_connections", "20"});           // fresh directory, free port, answers
 //   PING CHECK(server.Command("SET", "k", "v").text == "OK"); Connection other = server.Connect();
