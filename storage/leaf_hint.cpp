@@ -39,7 +39,7 @@ LeafPlace LeafHint::place() const {
 
 void LeafHint::Set(LeafPlace place) const {
   // Over any of them, another one each time: those of keys that are gone are not missed.
-  static uint32_t turn = 0;
+  thread_local uint32_t turn = 0;
   auto& hints = bucket_->hints;
   std::atomic<uint64_t>* into = &hints[turn++ % hints.size()];
   for (std::atomic<uint64_t>& hint : hints) {
