@@ -198,6 +198,8 @@ class Pair {
   std::vector<RawClient> warren_;
 };
 
+constexpr std::string_view kRandomKeys[] = {"a", "b", "c", "", {"\0k", 2}};
+
 // A random command of few keys, so that commands meet; times only such that are long past or far
 // away.
 class RandomCommands {
@@ -216,14 +218,11 @@ class RandomCommands {
     }
     return words;
   }
-  std::string Key() { return Pick({"a", "b", "c", "", std::string_view("\0k", 2)}); }
+  std::string Key() { return Pick(kRandomKeys); }
 
  private:
   std::string Pick(std::span<const std::string_view> from) {
     return std::string(from[random_() % from.size()]);
-  }
-  std::string Pick(std::initializer_list<std::string_view> from) {
-    return Pick(std::span(from.begin(), from.size()));
   }
 
   std::mt19937 random_;
@@ -405,6 +404,8 @@ TEST_CASE(
     changes += pair.WarrenCounter("mini_transactions") - before;
   }
   CHECK(changes < sets / 2);
+  // Redis counts a key whose time has come until somebody looks for it.
+  for (const std::string_view key : kRandomKeys) pair.Compare({"EXISTS", std::string(key)});
   pair.Compare({"DBSIZE"});
   for (int i = 0; i < 40; ++i) pair.Compare({"GET", "far:" + std::to_string(i)});
 }
