@@ -82,11 +82,11 @@ TEST_CASE("what is found does not depend on what was found before") {
       {{"config", "k"}, ""},  {{"nothing"}, ""},
       {{"set", "k"}, "set"},  {{"getdel", "k"}, "getdel"}};
   for (const auto& before : asked) {
-    for (const auto& [args, name] : asked) {
+    for (const auto& now : asked) {
       CAPTURE(before.first[0]);
-      CAPTURE(args[0]);
+      CAPTURE(now.first[0]);
       (void)Find(before.first);
-      CHECK(NameOf(Find(args)) == name);
+      CHECK(NameOf(Find(now.first)) == now.second);
     }
   }
 }
